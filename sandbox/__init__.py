@@ -1,0 +1,1 @@
+"""Voice sandbox: training on voices that stay sealed."""
