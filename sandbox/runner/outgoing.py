@@ -1,0 +1,170 @@
+"""What a run derives, on its way out: assembled, sealed with a key of its own, sent in pieces.
+
+The keeper writes the container format (safetensors, FLAC, JSON), so no pickle and no foreign header leaves; the sealed
+bytes leave through the events door. A dry run makes no model: its sounds and reports leave as text, weights never do.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import soundfile
+from safetensors import serialize
+
+from sandbox.errors import RecipeError
+from sandbox.frames import PIECE_BYTES
+from sandbox.runs import FLAC, JSON, SAFETENSORS, Artifact, Grant
+from sandbox.sealing.artifacts import ArtifactHeader, seal_artifact
+from sandbox.statements import sha256
+
+DTYPES = {"float32": 4, "float16": 2, "bfloat16": 2, "int64": 8, "int32": 4, "uint8": 1, "bool": 1}
+
+SHOWN = "::file"  # a line of a dry run: this word, a path, base64 of the next bytes of that file
+_LINE_BYTES = 30_000
+
+Send = Callable[..., None]
+
+
+@dataclass(frozen=True)
+class ArtifactKey:
+    """The data key of one artifact and its wrap, which goes into the header."""
+
+    key: bytes = field(repr=False)
+    wrapped: str = field(repr=False)
+
+
+@dataclass
+class _Draft:
+    artifact: Artifact
+    step: int
+    metadata: dict[str, str]
+    tensors: dict[str, Any] = field(default_factory=dict)  # as safetensors wants them: {dtype, shape, data}
+    body: bytes | None = None
+    size: int = 0
+
+
+class Outgoing:
+    """Every artifact of the grant may leave once, at one of its steps, within its size."""
+
+    def __init__(self, grant: Grant, keys: Mapping[str, ArtifactKey], send: Send) -> None:
+        self._grant, self._keys, self._send = grant, dict(keys), send
+        self._allowed = {artifact.path: artifact for artifact in grant.artifacts}
+        self._drafts: dict[str, _Draft] = {}
+        self._gone: set[str] = set()
+
+    def begin(self, path: str, step: int, media_type: str, metadata: Mapping[str, Any]) -> None:
+        """Open a draft. Raises RecipeError for what the grant does not name, or names for another step or kind."""
+        artifact = self._allowed.get(path)
+        if (
+            artifact is None
+            or artifact.media_type != media_type
+            or path in self._gone
+            or path in self._drafts
+        ):
+            raise RecipeError(
+                "the recipe offered an artifact that is not in its grant", code="artifact.undeclared"
+            )
+        if artifact.steps and step not in artifact.steps:
+            raise RecipeError("the recipe offered an artifact outside its schedule", code="artifact.schedule")
+        if not all(isinstance(v, str) for v in metadata.values()):
+            raise RecipeError("artifact metadata is text", code="artifact.metadata")
+        self._drafts[path] = _Draft(artifact, step, {str(k): v for k, v in metadata.items()})
+
+    def tensor(self, path: str, name: str, dtype: str, shape: list[int], data: bytes) -> None:
+        """Add one tensor, little-endian and contiguous."""
+        draft = self._draft(path, SAFETENSORS)
+        count = int(np.prod(shape, dtype=np.int64)) if shape else 1
+        if dtype not in DTYPES or count * DTYPES[dtype] != len(data) or name in draft.tensors:
+            raise RecipeError("a tensor's bytes do not fit its shape", code="artifact.tensor")
+        self._grow(draft, len(data))
+        draft.tensors[name] = {"dtype": dtype, "shape": shape, "data": data}
+
+    def sound(self, path: str, sample_rate: int, audio: bytes) -> None:
+        """Encode mono float32 audio [T] at ``sample_rate`` Hz as 16-bit FLAC."""
+        draft = self._draft(path, FLAC)
+        self._grow(draft, len(audio))
+        samples = np.frombuffer(audio, dtype="<f4")
+        if not np.isfinite(samples).all():
+            raise RecipeError("audio with values that are no numbers", code="artifact.sound")
+        buffer = io.BytesIO()
+        soundfile.write(buffer, np.clip(samples, -1.0, 1.0), sample_rate, format="FLAC", subtype="PCM_16")
+        draft.body = buffer.getvalue()
+
+    def report(self, path: str, data: bytes) -> None:
+        """Take a JSON document."""
+        draft = self._draft(path, JSON)
+        self._grow(draft, len(data))
+        try:
+            json.loads(data)
+        except ValueError:
+            raise RecipeError("a report that is not JSON", code="artifact.report") from None
+        draft.body = data
+
+    def close(self, path: str) -> None:
+        """Seal the draft and send it: one ``artifact`` frame, then its pieces."""
+        draft = self._drafts.pop(path, None)
+        if draft is None:
+            raise RecipeError("an artifact was closed that was never opened", code="artifact.undeclared")
+        self._gone.add(path)
+        plain = self._assemble(draft)
+        if len(plain) > draft.artifact.max_bytes:
+            raise RecipeError("an artifact is larger than its grant allows", code="artifact.size")
+        key = self._keys.pop(path, None)
+        if key is None:
+            self._show(draft, plain)
+            return
+        header = ArtifactHeader(
+            run=self._grant.run,
+            grant=self._grant.grant,
+            agreement=self._grant.agreement,
+            path=path,
+            step=draft.step,
+            media_type=draft.artifact.media_type,
+            wrapped_key=key.wrapped,
+            length=len(plain),
+        )
+        sealed = seal_artifact(header, key.key, plain)
+        self._send(
+            "artifact",
+            path=path,
+            step=draft.step,
+            media_type=draft.artifact.media_type,
+            size=len(sealed),
+            sha256=sha256(sealed),
+        )
+        for offset in range(0, len(sealed), PIECE_BYTES):
+            self._send("piece", path=path, offset=offset, data=sealed[offset : offset + PIECE_BYTES])
+
+    def _show(self, draft: _Draft, plain: bytes) -> None:
+        """A dry run keeps nothing that it derives; what can be heard or read is shown, line by line."""
+        if draft.artifact.media_type == SAFETENSORS:
+            return
+        for offset in range(0, len(plain), _LINE_BYTES):
+            piece = base64.b64encode(plain[offset : offset + _LINE_BYTES]).decode()
+            self._send("text", line=f"{SHOWN} {draft.artifact.path} {piece}")
+
+    def _assemble(self, draft: _Draft) -> bytes:
+        if draft.artifact.media_type == SAFETENSORS:
+            return bytes(serialize(draft.tensors, metadata=draft.metadata or None))
+        if draft.body is None:
+            raise RecipeError("an artifact without content", code="artifact.empty")
+        return draft.body
+
+    def _draft(self, path: str, media_type: str) -> _Draft:
+        draft = self._drafts.get(path)
+        if draft is None or draft.artifact.media_type != media_type:
+            raise RecipeError("content for an artifact that is not open", code="artifact.undeclared")
+        return draft
+
+    def _grow(self, draft: _Draft, size: int) -> None:
+        draft.size += size
+        if (
+            draft.size > 8 * draft.artifact.max_bytes
+        ):  # plain audio shrinks in FLAC; the final size is checked again
+            raise RecipeError("an artifact is larger than its grant allows", code="artifact.size")
