@@ -1,0 +1,41 @@
+# Everything a person types. Each target does its own set-up; a second run finds it done.
+.DEFAULT_GOAL := help
+.PHONY: demo test lint bench lock clean help packages host train runner
+SHELL := /bin/sh
+
+demo: packages host runner  ## run the whole story on this machine, with real parts, and report what held (build/demo.json)
+	@.venv/bin/sandbox demo
+
+test: packages lint runner train  ## lint, then every test: host, services, containers, training
+	@failed=0; \
+	.venv/bin/python -m pytest --ignore=tests/training || failed=1; \
+	.venv-train/bin/python -m pytest tests/training || failed=1; \
+	exit $$failed
+
+lint: host  ## ruff, mypy --strict, import layers
+	@.venv/bin/ruff check
+	@.venv/bin/mypy
+	@for recipe in recipes/*/recipe.py; do .venv/bin/mypy --no-error-summary "$$recipe" || exit 1; done
+	@.venv/bin/lint-imports --quiet || { .venv/bin/lint-imports; exit 1; }
+
+bench: packages host runner train  ## measure the sandbox against plain training, side by side (build/bench.json)
+	@.venv/bin/python -m sandbox.bench
+
+lock: host runner  ## resolve the dependencies again, with hashes (UPGRADE=1: the newest that fit)
+	@sh setup/lock.sh
+
+clean:  ## remove environments, caches and build results; downloaded wheels and running sandboxes stay
+	@rm -rf .venv .venv-train build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+help:  ## this list
+	@sed -n 's/^\([a-z]*\):.*##  *\(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '%-14s %s\n' "$$name" "$$text"; done
+
+packages:
+	@sh setup/packages.sh
+host: packages
+	@sh setup/venv.sh host
+train: host
+	@sh setup/venv.sh train
+runner: host
+	@sh setup/wheels.sh runner
