@@ -1,7 +1,7 @@
 # Sourced by the other scripts: where things are, and how they stop.
 set -eu
 ROOT=$(cd "$(dirname "$0")/.." && pwd)
-WHEELS="${XDG_CACHE_HOME:-$HOME/.cache}/voice-sandbox/wheels"
+WHEELS="${VOICE_SANDBOX_WHEELS:-${XDG_CACHE_HOME:-$HOME/.cache}/voice-sandbox/wheels}"
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1
 cd "$ROOT"
 
