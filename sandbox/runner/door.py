@@ -51,7 +51,7 @@ class Door:
         self._connect()
         self._reader.start()
 
-    def send(self, kind: str, **body: Any) -> None:
+    def send(self, kind: str, /, **body: Any) -> None:
         """Number, keep and write one frame; waits while the window is full.
 
         Raises:
@@ -101,8 +101,9 @@ class Door:
     def close(self) -> None:
         with self._changed:
             self._closed = True
-            if self._socket is not None:
-                self._socket.close()
+            self._drop()
+        if self._reader.is_alive():
+            self._reader.join(_RETRY_S * 10)
 
     def _check(self) -> None:
         if self._lost:
@@ -147,6 +148,9 @@ class Door:
                 time.sleep(_RETRY_S)
                 continue
             with self._changed:
+                if self._closed:
+                    attempt.close()
+                    return
                 self._acknowledged(stored)
                 self._socket = attempt
                 for _, data in self._unacked:

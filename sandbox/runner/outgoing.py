@@ -15,15 +15,16 @@ from typing import Any
 
 import numpy as np
 import soundfile
-from safetensors import serialize
+from safetensors.numpy import save
 
 from sandbox.errors import RecipeError
 from sandbox.frames import PIECE_BYTES
 from sandbox.runs import FLAC, JSON, SAFETENSORS, Artifact, Grant
 from sandbox.sealing.artifacts import ArtifactHeader, seal_artifact
 from sandbox.statements import sha256
+from sandbox.vault.session import ArtifactKey
 
-DTYPES = {"float32": 4, "float16": 2, "bfloat16": 2, "int64": 8, "int32": 4, "uint8": 1, "bool": 1}
+DTYPES = {"float32": "<f4", "float16": "<f2", "int64": "<i8", "int32": "<i4", "uint8": "u1", "bool": "?"}
 
 SHOWN = "::file"  # a line of a dry run: this word, a path, base64 of the next bytes of that file
 _LINE_BYTES = 30_000
@@ -31,20 +32,12 @@ _LINE_BYTES = 30_000
 Send = Callable[..., None]
 
 
-@dataclass(frozen=True)
-class ArtifactKey:
-    """The data key of one artifact and its wrap, which goes into the header."""
-
-    key: bytes = field(repr=False)
-    wrapped: str = field(repr=False)
-
-
 @dataclass
 class _Draft:
     artifact: Artifact
     step: int
     metadata: dict[str, str]
-    tensors: dict[str, Any] = field(default_factory=dict)  # as safetensors wants them: {dtype, shape, data}
+    tensors: dict[str, np.ndarray[Any, Any]] = field(default_factory=dict)
     body: bytes | None = None
     size: int = 0
 
@@ -79,11 +72,13 @@ class Outgoing:
     def tensor(self, path: str, name: str, dtype: str, shape: list[int], data: bytes) -> None:
         """Add one tensor, little-endian and contiguous."""
         draft = self._draft(path, SAFETENSORS)
-        count = int(np.prod(shape, dtype=np.int64)) if shape else 1
-        if dtype not in DTYPES or count * DTYPES[dtype] != len(data) or name in draft.tensors:
-            raise RecipeError("a tensor's bytes do not fit its shape", code="artifact.tensor")
         self._grow(draft, len(data))
-        draft.tensors[name] = {"dtype": dtype, "shape": shape, "data": data}
+        try:
+            if name in draft.tensors:
+                raise ValueError
+            draft.tensors[name] = np.frombuffer(data, dtype=DTYPES[dtype]).reshape(shape)
+        except (KeyError, ValueError, TypeError):
+            raise RecipeError("a tensor's bytes do not fit its shape", code="artifact.tensor") from None
 
     def sound(self, path: str, sample_rate: int, audio: bytes) -> None:
         """Encode mono float32 audio [T] at ``sample_rate`` Hz as 16-bit FLAC."""
@@ -151,7 +146,7 @@ class Outgoing:
 
     def _assemble(self, draft: _Draft) -> bytes:
         if draft.artifact.media_type == SAFETENSORS:
-            return bytes(serialize(draft.tensors, metadata=draft.metadata or None))
+            return bytes(save(draft.tensors, metadata=draft.metadata or None))
         if draft.body is None:
             raise RecipeError("an artifact without content", code="artifact.empty")
         return draft.body

@@ -21,7 +21,7 @@ class Pipe:
         self._writing = threading.Lock()
         self._sent = 0
 
-    def send(self, kind: str, **body: Any) -> None:
+    def send(self, kind: str, /, **body: Any) -> None:
         """Raises RecipeError when the trainer is gone."""
         with self._writing:
             self._sent += 1

@@ -2,28 +2,27 @@
 
 1. Each wrap's creation path is looked up, then it is opened; one that somebody opened before us stops the run.
 2. The signed manifest and everything that it pins are verified; nothing unsigned is parsed.
-3. Every subject's data key of the grant is unwrapped, one request each, over one TLS connection end to end to Vault.
+3. Every subject's data key of the grant is unwrapped, over one TLS connection end to end to Vault.
 4. The token revokes itself. From here on no live credential of this run exists; the gate proves it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from sandbox.errors import CredentialError
 from sandbox.runner.feed import PublicSource, SealedSource, Source
 from sandbox.runner.grant import check_input, check_public_set
-from sandbox.runner.outgoing import ArtifactKey
-from sandbox.runs import DATA, DOORS, INPUTS, VAULT_SOCKET, Grant, Kind, Order, Trust
+from sandbox.runs import DATA, DOORS, INPUTS, VAULT_SOCKET, Grant, Input, Kind, Order, Trust
 from sandbox.sealing.artifacts import open_artifact, read_header
 from sandbox.sealing.reader import SealedDataset
-from sandbox.vault.session import Session
+from sandbox.vault.session import ArtifactKey, Session
 
 NEW_KEY = "derivatives/datakey/plaintext/"
 OPEN_KEY = "derivatives/decrypt/"
-RUN_TOKEN = "auth/token/create/run"  # noqa: S105 - a path, no secret
 
 
 @dataclass(frozen=True)
@@ -35,6 +34,7 @@ class SealedInput:
     media_type: str
 
     def plain(self) -> bytes:
+        """Raises SealBroken unless every chunk authenticates."""
         return open_artifact(self.sealed, self.key)
 
 
@@ -62,40 +62,42 @@ def unlock(
     if grant.kind is Kind.DRY:
         check_public_set(grant, data)
         return Unlocked(PublicSource(Path(data)), {}, {}, 0)
-    with Session(f"{doors}/{VAULT_SOCKET}", trust.vault_ca) as session:
-        artifacts: dict[str, ArtifactKey] = {}
-        for path, wrap in order.artifacts.items():
-            key, wrapped = session.open_key(wrap.token, expect=NEW_KEY + grant.agreement)
-            if wrapped is None:
-                raise CredentialError("an artifact key came without its wrap", code="credential.shape")
-            artifacts[path] = ArtifactKey(key, wrapped)
-        opened = {
-            item.path: _open_input(
-                session, order.inputs[item.path].token, grant, item.path, item.digest, inputs
-            )
-            for item in grant.inputs
+    session = Session.open(
+        Path(doors, VAULT_SOCKET), trust.vault_ca, None if order.unlock is None else order.unlock.token
+    )
+    with closing(session):
+        artifacts = {
+            path: session.unwrap_artifact_key(wrap.token, NEW_KEY + grant.agreement)
+            for path, wrap in order.artifacts.items()
         }
-        source: Source | None = None
-        if order.unlock is not None and grant.dataset is not None and grant.manifest_digest is not None:
-            session.login(order.unlock.token, expect=RUN_TOKEN)
-            dataset = SealedDataset.open(
-                Path(data),
-                dataset=grant.dataset,
-                manifest_digest=grant.manifest_digest,
-                keys=trust.custodian,
-                keyring=session.keyring(grant.dataset),
-                subjects=grant.subjects,
-            )
+        if not all(key.wrapped for key in artifacts.values()):
+            raise CredentialError("an artifact key came without its wrap", code="credential.shape")
+        opened = {item.path: _open_input(session, order, grant, item, Path(inputs)) for item in grant.inputs}
+        source = _open_dataset(session, grant, trust, Path(data))
+        if order.unlock is not None:
             session.revoke_self()
-            source = SealedSource(dataset)
-        return Unlocked(source, artifacts, opened, len(grant.subjects) if source else 0)
+    return Unlocked(source, artifacts, opened, len(grant.subjects) if source else 0)
 
 
-def _open_input(
-    session: Session, token: str, grant: Grant, path: str, digest: str, folder: str
-) -> SealedInput:
-    sealed = Path(folder, path).read_bytes()
-    check_input(sealed, digest)
+def _open_dataset(session: Session, grant: Grant, trust: Trust, folder: Path) -> SealedSource | None:
+    if grant.dataset is None or grant.manifest_digest is None:
+        return None
+    dataset = SealedDataset.open(
+        folder,
+        dataset=grant.dataset,
+        manifest_digest=grant.manifest_digest,
+        keys=trust.custodian,
+        keyring=session,
+        subjects=grant.subjects,
+    )
+    return SealedSource(dataset)
+
+
+def _open_input(session: Session, order: Order, grant: Grant, item: Input, folder: Path) -> SealedInput:
+    sealed = (folder / item.path).read_bytes()
+    check_input(sealed, item.digest)
     header = read_header(sealed)
-    key, _ = session.open_key(token, expect=OPEN_KEY + grant.agreement)
-    return SealedInput(sealed, key, header.media_type)
+    if (header.run, header.path) != (item.run, item.origin):
+        raise CredentialError("an input is not the artifact that its grant names", code="input.foreign")
+    opened = session.unwrap_artifact_key(order.inputs[item.path].token, OPEN_KEY + grant.agreement)
+    return SealedInput(sealed, opened.key, header.media_type)

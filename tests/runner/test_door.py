@@ -118,6 +118,7 @@ def test_a_gate_that_stays_away_ends_the_run(gate: ScriptedGate) -> None:
     with pytest.raises(Unreachable):
         door.flush(5)
     assert door.lost
+    door.close()
 
 
 def test_go_is_waited_for(gate: ScriptedGate, door: Door) -> None:
