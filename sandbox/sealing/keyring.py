@@ -1,0 +1,38 @@
+"""Who holds keys, as two small protocols: one opens, one makes. Vault's hands fit them as they are.
+
+The key of the index is asked for under the name :data:`sandbox.records.INDEX_KEY` in place of a subject.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+KEY_BYTES = 32
+
+
+class Keyring(Protocol):
+    """Opens wrapped data keys, for whom it is allowed to."""
+
+    def unwrap_data_key(self, dataset: str, subject: str, wrapped: str) -> bytes:
+        """The 32 bytes of a data key.
+
+        Raises:
+            SubjectErased: the subject's key does not exist.
+            KeyBarred: it exists, but not for this caller.
+        """
+        ...
+
+
+class KeyMaker(Protocol):
+    """Makes subjects' keys and wraps data keys that were drawn here. The custodian's hand alone.
+
+    1. ``create_subject_key`` may repeat; it refuses a key whose settings are not those of a subject's key.
+    2. ``wrap_data_key`` never makes a key.
+    3. ``unwrap_index_key`` opens the index's key and no voice's.
+    """
+
+    def create_subject_key(self, dataset: str, subject: str) -> None: ...
+
+    def wrap_data_key(self, dataset: str, subject: str, key: bytes) -> str: ...
+
+    def unwrap_index_key(self, dataset: str, wrapped: str) -> bytes: ...

@@ -1,0 +1,61 @@
+"""The version that a sealing builds upon: verified like any other reader would, from the head on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sandbox.records import INDEX_KEY, IndexRow, Shard
+from sandbox.sealing.head import Head
+from sandbox.sealing.keyring import KeyMaker
+from sandbox.sealing.manifest import open_at_head
+from sandbox.sealing.reader import open_index, read_pinned
+from sandbox.sealing.records import cipher
+from sandbox.sealing.storage import Folder
+from sandbox.statements import PublicKey
+
+
+@dataclass(frozen=True)
+class Previous:
+    """What a next version takes over; all empty, and ``version`` 0, for a new dataset."""
+
+    cas: int
+    version: int = 0
+    min_version: int = 1
+    digest: str | None = None
+    shards: tuple[Shard, ...] = ()
+    tombstones: tuple[str, ...] = ()
+    rows: tuple[IndexRow, ...] = ()
+    wraps: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+    def next_version(self, folder: Folder) -> int:
+        """One above everything that lies there, so that no writer ever touches what another left."""
+        found = [self.version]
+        for kind in ("index", "keys", "manifests"):
+            numbers = (name.partition(".")[0] for name in folder.names(kind))
+            found += [int(number) for number in numbers if number.isdecimal()]
+        return max(found) + 1
+
+
+def open_previous(
+    folder: Folder, dataset: str, head: Head, keys: KeyMaker, trusted: Sequence[PublicKey]
+) -> Previous:
+    """Raises SealBroken, RollbackDetected or StatementError when the version before is not what was signed."""
+    seen = head.read()
+    if seen.head is None:
+        return Previous(seen.cas)
+    opened = open_at_head(folder, dataset, seen.head, trusted)
+    manifest = opened.manifest
+    wraps, sealed_index = read_pinned(folder, manifest)
+    index_key = cipher(keys.unwrap_index_key(dataset, wraps[INDEX_KEY][-1]))
+    rows = open_index(sealed_index, manifest, wraps, index_key)
+    return Previous(
+        cas=seen.cas,
+        version=manifest.version,
+        min_version=seen.head.min_version,
+        digest=opened.digest,
+        shards=manifest.shards,
+        tombstones=manifest.tombstones,
+        rows=tuple(rows),
+        wraps=tuple((subject, tuple(wraps[subject])) for subject in manifest.subjects),
+    )

@@ -1,0 +1,183 @@
+"""The bytes of a sealed artifact are those of CONTRACTS, and no other bytes open."""
+
+import hashlib
+import json
+import struct
+from dataclasses import replace
+
+import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from sandbox.errors import SealBroken
+from sandbox.runs import JSON, SAFETENSORS
+from sandbox.sealing.artifacts import (
+    CHUNK_BYTES,
+    ArtifactHeader,
+    ArtifactSealer,
+    open_artifact,
+    parse_header,
+    read_header,
+    seal_artifact,
+    seal_pieces,
+)
+
+KEY = bytes(range(32))
+PLAIN = (b"weights" * 400_000)[: 2 * CHUNK_BYTES + 100]
+
+
+LENGTH = len(PLAIN)
+
+
+def header(length=LENGTH, **changes):
+    made = ArtifactHeader(
+        "r-7f3k",
+        "g-91ac",
+        "dsa-2026-0001",
+        "model-500.safetensors",
+        500,
+        SAFETENSORS,
+        "vault:v1:AAAA",
+        length,
+    )
+    return replace(made, **changes)
+
+
+def test_the_bytes_are_those_of_the_contract():
+    """Written down a second time, from the paper alone."""
+    sealed = seal_artifact(header(), KEY, PLAIN)
+    (length,) = struct.unpack(">I", sealed[5:9])
+    assert sealed[:5] == b"VSAR1"
+    assert json.loads(sealed[9 : 9 + length])["chunk_bytes"] == 1 << 20
+    binding, body, plain = hashlib.sha256(sealed[: 9 + length]).digest(), sealed[9 + length :], b""
+    for index in range(3):
+        counter = struct.pack(">I", index) + bytes([index == 2])
+        chunk = body[: CHUNK_BYTES + 16]
+        body = body[CHUNK_BYTES + 16 :]
+        plain += AESGCM(KEY).decrypt(bytes(7) + counter, chunk, binding + counter)
+    assert plain == PLAIN
+
+
+@pytest.mark.parametrize("length", [0, 1, CHUNK_BYTES - 1, CHUNK_BYTES, CHUNK_BYTES + 1, 2 * CHUNK_BYTES])
+def test_every_length_comes_back(length):
+    made = header(length)
+    sealed = seal_artifact(made, KEY, PLAIN[:length])
+    assert len(sealed) == made.sealed_bytes
+    assert read_header(sealed) == made
+    assert open_artifact(sealed, KEY) == PLAIN[:length]
+
+
+def test_a_resend_repeats_the_same_bytes_however_it_is_cut():
+    whole = seal_artifact(header(), KEY, PLAIN)
+    cut = [PLAIN[at : at + 77_777] for at in range(0, len(PLAIN), 77_777)]
+    assert b"".join(seal_pieces(header(), KEY, cut)) == whole
+    sealer = ArtifactSealer(header(), KEY)
+    assert whole.endswith(sealer.chunk(2, PLAIN[2 * CHUNK_BYTES :]))
+
+
+@pytest.mark.parametrize("plain", [PLAIN[:-1], PLAIN + b"x", b""])
+def test_a_length_other_than_declared_is_refused(plain):
+    with pytest.raises(SealBroken):
+        seal_artifact(header(), KEY, plain)
+
+
+def test_a_header_is_read_as_soon_as_it_is_there_and_without_a_key():
+    sealed = seal_artifact(header(), KEY, PLAIN)
+    size = parse_header(sealed).body
+    assert [parse_header(sealed[:n]) for n in (0, 3, 5, 8, 9, size - 1)] == [None] * 6
+    assert parse_header(sealed[:size]).header == header()
+
+
+SEALED = seal_artifact(header(), KEY, PLAIN)
+BODY = parse_header(SEALED).body
+STEP = CHUNK_BYTES + 16
+
+
+def flipped(offset):
+    changed = bytearray(SEALED)
+    changed[offset] ^= 1
+    return bytes(changed)
+
+
+def reheaded(**changes):
+    return header(**changes).encode() + SEALED[BODY:]
+
+
+TAMPERED = {
+    "first chunk": flipped(BODY),
+    "last byte": flipped(-1),
+    "magic": flipped(0),
+    "cut by a byte": SEALED[:-1],
+    "cut by a chunk": SEALED[: BODY + 2 * STEP],
+    "extended": SEALED + b"x",
+    "chunks swapped": SEALED[:BODY]
+    + SEALED[BODY + STEP : BODY + 2 * STEP]
+    + SEALED[BODY : BODY + STEP]
+    + SEALED[BODY + 2 * STEP :],
+    "cut by a chunk, header told": header(2 * CHUNK_BYTES).encode() + SEALED[BODY : BODY + 2 * STEP],
+    "another run": reheaded(run="r-7f3m"),
+    "another path": reheaded(path="model-1000.safetensors"),
+    "another step": reheaded(step=501),
+    "another media type": reheaded(media_type=JSON),
+    "another wrapped key": reheaded(wrapped_key="vault:v2:AAAA"),
+    "empty": b"",
+}
+
+
+@pytest.mark.parametrize("data", TAMPERED.values(), ids=TAMPERED)
+def test_other_bytes_do_not_open(data):
+    with pytest.raises(SealBroken):
+        open_artifact(data, KEY)
+
+
+def test_another_key_does_not_open():
+    with pytest.raises(SealBroken, match="does not authenticate"):
+        open_artifact(SEALED, bytes(32))
+
+
+HEADERS = {
+    "path traversal": {"path": "../model.safetensors"},
+    "absolute path": {"path": "/model.safetensors"},
+    "hidden path": {"path": ".model"},
+    "media type": {"media_type": "application/x-pickle"},
+    "chunk size": {"chunk_bytes": 16},
+    "format": {"format": "sealed-artifact/2"},
+    "negative length": {"length": -1},
+    "negative step": {"step": -1},
+    "run": {"run": "7f3k"},
+    "grant": {"grant": "r-7f3k"},
+    "agreement": {"agreement": "../x"},
+    "unwrapped key": {"wrapped_key": "AAAA"},
+    "length is a boolean": {"length": True},
+    "path is a number": {"path": 3},
+    "unknown field": {"more": 1},
+}
+
+
+@pytest.mark.parametrize("change", HEADERS.values(), ids=HEADERS)
+def test_an_impossible_header_is_refused_without_a_key(change):
+    from dataclasses import asdict
+
+    from sandbox.statements import canonical_json
+
+    raw = canonical_json(asdict(header()) | change)
+    with pytest.raises(SealBroken):
+        parse_header(b"VSAR1" + struct.pack(">I", len(raw)) + raw)
+
+
+@pytest.mark.parametrize("raw", [b"{}", b"[]", b"null", b"\xff", b'{"run":1}'])
+def test_garbage_is_no_header(raw):
+    with pytest.raises(SealBroken):
+        parse_header(b"VSAR1" + struct.pack(">I", len(raw)) + raw)
+
+
+def test_a_header_that_is_not_canonical_is_refused():
+    from dataclasses import asdict
+
+    raw = json.dumps(asdict(header()), indent=1).encode()
+    with pytest.raises(SealBroken):
+        parse_header(b"VSAR1" + struct.pack(">I", len(raw)) + raw)
+
+
+def test_an_enormous_header_is_refused_before_it_is_read():
+    with pytest.raises(SealBroken):
+        parse_header(b"VSAR1" + struct.pack(">I", 1 << 30))
