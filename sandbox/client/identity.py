@@ -31,9 +31,7 @@ class Bearer(Protocol):
 class Login:
     """The login of this Unix user at one installation."""
 
-    def __init__(
-        self, state: Path, path: Path, *, clock: Callable[[], float] = time.time
-    ) -> None:
+    def __init__(self, state: Path, path: Path, *, clock: Callable[[], float] = time.time) -> None:
         self.state = state
         self.path = path
         self._clock = clock
@@ -132,9 +130,7 @@ def _runtime(environ: Mapping[str, str]) -> Path:
         return session / "voice-sandbox"
     if os.getuid() == 0:
         return Path("/run/voice-sandbox-login")
-    return Path(
-        f"/tmp/voice-sandbox-{os.getuid()}"
-    )  # its owner and mode are checked before use
+    return Path(f"/tmp/voice-sandbox-{os.getuid()}")  # its owner and mode are checked before use
 
 
 def _private(directory: Path) -> None:

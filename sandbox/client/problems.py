@@ -26,33 +26,20 @@ _BY_STATUS: dict[int, type[SandboxError]] = {
 def problem(status: int, body: Mapping[str, Any]) -> SandboxError:
     """The error that a service meant: by its code where we know it, else by its HTTP status."""
     code = str(body.get("code") or "")
-    message = str(
-        body.get("detail") or body.get("title") or f"the service answered {status}"
-    )
+    message = str(body.get("detail") or body.get("title") or f"the service answered {status}")
     mend = str(body.get("mend") or "")
     kind = _BY_CODE.get(code) or _BY_STATUS.get(status) or SandboxError
-    reasons = tuple(
-        _reason(entry)
-        for entry in body.get("reasons") or ()
-        if isinstance(entry, Mapping)
-    )
+    reasons = tuple(_reason(entry) for entry in body.get("reasons") or () if isinstance(entry, Mapping))
     if reasons and not issubclass(kind, Refused):
         kind = Refused
     if issubclass(kind, Refused):
         decision = str(body.get("decision") or "")
-        return kind(
-            message, reasons=reasons, code=code or None, mend=mend, decision=decision
-        )
+        return kind(message, reasons=reasons, code=code or None, mend=mend, decision=decision)
     return kind(message, code=code or None, mend=mend)
 
 
 def _reason(entry: Mapping[str, Any]) -> Reason:
-    return Reason(
-        **{
-            name: str(entry.get(name) or "")
-            for name in ("code", "about", "why", "mend", "clause")
-        }
-    )
+    return Reason(**{name: str(entry.get(name) or "") for name in ("code", "about", "why", "mend", "clause")})
 
 
 def _tree(root: type[SandboxError]) -> Iterator[type[SandboxError]]:

@@ -65,10 +65,7 @@ class Service:
     def healthy(self) -> bool:
         """Whether the service answers at all; needs no login."""
         try:
-            return (
-                self._http.get("/v1/health", timeout=httpx.Timeout(5.0)).status_code
-                == 200
-            )
+            return self._http.get("/v1/health", timeout=httpx.Timeout(5.0)).status_code == 200
         except httpx.HTTPError:
             return False
 
@@ -88,13 +85,9 @@ class Service:
     ) -> dict[str, Any]:
         """Ask for something to be done. The same key asks for the same thing again, never twice for it."""
         headers = {"Idempotency-Key": idempotency_key or secrets.token_hex(16)}
-        return self._object(
-            self._send("POST", path, json=dict(body or {}), headers=headers)
-        )
+        return self._object(self._send("POST", path, json=dict(body or {}), headers=headers))
 
-    def pages(
-        self, path: str, params: Mapping[str, Any] | None = None
-    ) -> Iterator[dict[str, Any]]:
+    def pages(self, path: str, params: Mapping[str, Any] | None = None) -> Iterator[dict[str, Any]]:
         """All items of a paginated list (``items`` and ``next``)."""
         asked = dict(params or {})
         while True:
@@ -121,9 +114,7 @@ class Service:
             "Content-Type": media_type,
         }
         try:
-            with self._http.stream(
-                "POST", path, content=content, headers=headers, timeout=_STREAM
-            ) as answer:
+            with self._http.stream("POST", path, content=content, headers=headers, timeout=_STREAM) as answer:
                 self._raise(answer)
                 for line in answer.iter_lines():
                     if line.strip():
@@ -131,9 +122,7 @@ class Service:
         except httpx.HTTPError as fault:
             raise self._unreachable(fault) from None
 
-    def events(
-        self, path: str, *, after: str = "", patience_s: float = 60.0
-    ) -> Iterator[Event]:
+    def events(self, path: str, *, after: str = "", patience_s: float = 60.0) -> Iterator[Event]:
         """Server-sent events from ``after`` on. Survives a restart of the service shorter than ``patience_s``.
 
         Ends when the service ends the stream in good order.
@@ -144,9 +133,7 @@ class Service:
             if after:
                 headers["Last-Event-ID"] = after
             try:
-                with self._http.stream(
-                    "GET", path, headers=headers, timeout=_STREAM
-                ) as answer:
+                with self._http.stream("GET", path, headers=headers, timeout=_STREAM) as answer:
                     self._raise(answer)
                     silent_since = None
                     for event in parse(answer.iter_lines()):
@@ -186,18 +173,14 @@ class Service:
         try:
             body = answer.json()
         except ValueError:
-            raise Unreachable(
-                f"the {self.name} answered something that is no JSON"
-            ) from None
+            raise Unreachable(f"the {self.name} answered something that is no JSON") from None
         return body if isinstance(body, dict) else {"items": body}
 
     def _line(self, line: str) -> dict[str, Any]:
         try:
             found = json.loads(line)
         except ValueError:
-            raise Unreachable(
-                f"the {self.name} answered something that is no JSON line"
-            ) from None
+            raise Unreachable(f"the {self.name} answered something that is no JSON line") from None
         if isinstance(found, dict) and isinstance(found.get("problem"), dict):
             raise problem(int(found["problem"].get("status") or 500), found["problem"])
         return found if isinstance(found, dict) else {"value": found}

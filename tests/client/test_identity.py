@@ -17,9 +17,7 @@ from sandbox.errors import IdentityInvalid
 
 def jwt(until: float) -> str:
     body = (
-        base64.urlsafe_b64encode(json.dumps({"exp": until, "name": "eng.li"}).encode())
-        .decode()
-        .rstrip("=")
+        base64.urlsafe_b64encode(json.dumps({"exp": until, "name": "eng.li"}).encode()).decode().rstrip("=")
     )
     return f"e30.{body}.sig"
 

@@ -109,9 +109,7 @@ def test_a_refusal_comes_back_with_all_its_reasons() -> None:
         (422, "evidence.mismatch", errors.EvidenceMismatch),
     ],
 )
-def test_a_problem_is_the_error_its_service_meant(
-    status: int, code: str, kind: type[Exception]
-) -> None:
+def test_a_problem_is_the_error_its_service_meant(status: int, code: str, kind: type[Exception]) -> None:
     assert type(problem(status, {"code": code, "detail": "x"})) is kind
 
 
@@ -148,9 +146,7 @@ def test_a_stream_sends_piece_by_piece_and_yields_lines() -> None:
     def answer(request: httpx.Request) -> httpx.Response:
         with tarfile.open(fileobj=io.BytesIO(request.read())) as archive:
             names = archive.getnames()
-        return httpx.Response(
-            200, text="".join(json.dumps({"name": name}) + "\n" for name in names)
-        )
+        return httpx.Response(200, text="".join(json.dumps({"name": name}) + "\n" for name in names))
 
     members = [("request.json", b"{}"), ("000001.audio", b"x" * 3_000_000)]
     with service(answer) as custodian:

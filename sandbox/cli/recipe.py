@@ -1,0 +1,102 @@
+"""`sandbox recipe submit|approve|list`: recipes run by digest, after two people looked at them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from sandbox.cli.context import current
+from sandbox.cli.recipe_files import bundle, files
+from sandbox.cli.show import grid, marks
+from sandbox.errors import Usage
+
+
+@click.group()
+def recipe() -> None:
+    """\b
+    sandbox recipe submit recipes/digits
+    sandbox recipe approve digits 4be1…
+    """
+
+
+@recipe.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+def submit(folder: Path) -> None:
+    """\b
+    sandbox recipe submit recipes/digits
+
+    Sends the exact bytes of a recipe's folder to the gate; its digest is what runs name and reviewers approve.
+    """
+    from sandbox.runs import recipe_digest
+
+    here = current()
+    found = files(folder)
+    digest = recipe_digest(found)
+    with here.gate() as gate:
+        answer = gate.post("/v1/recipes", bundle(found), idempotency_key=f"recipe-{digest}")
+    if here.as_json:
+        here.emit(answer)
+    else:
+        click.echo(
+            f"{marks(here.console.file).good} submitted  {answer.get('name', folder.name)} sha256:{digest}"
+        )
+
+
+@recipe.command()
+@click.argument("name")
+@click.argument("digest")
+def approve(name: str, digest: str) -> None:
+    """\b
+    sandbox recipe approve digits sha256:4be1…
+
+    As a reviewer: from now on runs may use this recipe with exactly these bytes.
+    """
+    here = current()
+    digest = digest.removeprefix("sha256:")
+    with here.gate() as gate:
+        answer = gate.post(f"/v1/recipes/{digest}/approve", {"name": name})
+    if here.as_json:
+        here.emit(answer)
+    else:
+        click.echo(f"{marks(here.console.file).good} approved   {name} sha256:{digest}")
+
+
+@recipe.command("list")
+def list_() -> None:
+    """\b
+    sandbox recipe list
+    """
+    here = current()
+    with here.gate() as gate:
+        found = list(gate.pages("/v1/recipes"))
+    if here.as_json:
+        for entry in found:
+            here.emit(entry)
+        return
+    rows = [
+        (
+            str(entry.get("name", "")),
+            str(entry.get("digest", ""))[:12],
+            ", ".join(entry.get("approved_by") or ()) or "nobody",
+        )
+        for entry in found
+    ]
+    grid(here.console, ("recipe", "digest", "approved by"), rows)
+
+
+@recipe.command("dry-run")
+@click.argument("name")
+@click.option("--speak", help="Say this text with the model it made.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Where to write what was said.")
+def dry_run(name: str, speak: str | None, output: Path | None) -> None:
+    """\b
+    sandbox recipe dry-run digits --speak seven -o seven.wav
+
+    Trains the recipe on public speech in the same container, outside any agreement, with all its logs shown.
+    """
+    if bool(speak) != bool(output):
+        raise Usage("--speak and -o go together")
+    from sandbox.cli.dry_run import follow
+
+    follow(current(), name, speak, output)

@@ -1,0 +1,84 @@
+"""`sandbox up`: steps as they happen, then a table of what runs where."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import click
+
+from sandbox.cli.context import Context, current
+from sandbox.cli.show import grid, marks
+from sandbox.cli.up_view import UpView
+
+
+@click.command()
+@click.option(
+    "--vault-port", type=click.IntRange(0, 65535), help="Vault's port on 127.0.0.1 (0: any free one)."
+)
+@click.option(
+    "--web-port", type=click.IntRange(0, 65535), help="The pages' port on 127.0.0.1 (0: any free one)."
+)
+@click.option("--engine", type=click.Choice(["podman", "docker"]), help="The container engine.")
+@click.option("--tracking-uri", help="A MLflow server of your own, instead of the embedded one.")
+def up(vault_port: int | None, web_port: int | None, engine: str | None, tracking_uri: str | None) -> None:
+    """\b
+    sandbox up
+    sandbox --state /srv/voices up --vault-port 8210 --web-port 8310
+
+    Starts Vault, custodian, gate, launcher and MLflow's pages, and waits until all are healthy. Choices are kept: after
+    a restart of the machine, `sandbox up` again finds everything. The first time it also builds the runner image.
+    """
+    from sandbox.deployment.install import Source
+    from sandbox.deployment.up import Asked
+    from sandbox.deployment.up import up as bring_up
+
+    here = current()
+    with UpView(here) as view:
+        board = bring_up(
+            here.places,
+            Source.running(os.environ),
+            Asked(vault_port, web_port, engine, tracking_uri),
+            view.say,
+            view.seen,
+        )
+    if here.as_json:
+        here.emit({"phase": board["phase"], "services": board["services"], "web": _web(here)})
+    else:
+        table(here, board)
+
+
+def table(here: Context, board: dict[str, Any]) -> None:
+    """What runs where, as whom."""
+    rows = [
+        (name, str(found["state"]), str(found["user"]), str(found["pid"] or ""), where(here, name))
+        for name, found in board["services"].items()
+    ]
+    grid(here.console, ("service", "state", "user", "pid", "where"), rows)
+    mark = marks(here.console.file)
+    here.console.print(
+        f"  state {here.state}   pages {_web(here)}   next: sandbox login NAME {mark.dot} sandbox doctor"
+    )
+    first = here.places.first_login
+    if first.exists():
+        here.console.print(f"  first login: {first} (delete it once that person has logged in)")
+
+
+def where(here: Context, name: str) -> str:
+    """Where a service listens."""
+    from sandbox.deployment.settings import Settings
+
+    places, settings = here.places, Settings.read(here.places)
+    return {
+        "vault": f"https://127.0.0.1:{settings.vault_port}",
+        "gate": f"{places.gate_socket} {marks(here.console.file).dot} http://127.0.0.1:{settings.web_port}",
+        "custodian": str(places.custodian_socket),
+        "launcher": str(places.launcher_socket),
+        "mlflow": str(places.mlflow_socket),
+    }.get(name, "")
+
+
+def _web(here: Context) -> str:
+    from sandbox.deployment.settings import Settings
+
+    return f"http://127.0.0.1:{Settings.read(here.places).web_port}"

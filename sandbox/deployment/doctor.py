@@ -1,0 +1,189 @@
+"""`sandbox doctor`: what is missing or broken on this machine, and what mends it. Looks only; changes nothing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from sandbox.deployment import board, health, layout, requirements, users
+from sandbox.deployment.files import read_json
+from sandbox.deployment.locks import holder
+from sandbox.deployment.places import Places
+from sandbox.deployment.settings import Settings, taken
+from sandbox.errors import SandboxError
+
+#: Below this, sealing or Vault's audit may stop: Vault answers nothing when its audit file cannot be written.
+DISK_FREE_MIN = 5 << 30
+LABEL = "voice-sandbox.run"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check: ``level`` is ok, note (worth knowing) or bad (mend it)."""
+
+    check: str
+    level: str
+    says: str
+    mend: str = ""
+
+
+Check = Callable[[Places, Settings], Iterator[Finding]]
+
+
+def examine(places: Places) -> list[Finding]:
+    """Every check, each on its own: one that fails itself is a finding, not an end."""
+    settings = Settings.read(places)
+    found: list[Finding] = []
+    for name, check in CHECKS.items():
+        try:
+            found += check(places, settings)
+        except (SandboxError, OSError, subprocess.SubprocessError) as fault:
+            found.append(Finding(name, "bad", f"could not be checked: {fault}"))
+    return found
+
+
+def _machine(places: Places, settings: Settings) -> Iterator[Finding]:
+    lacking = requirements.missing(settings.engine)
+    for need in lacking:
+        says = f"{need.purpose} is missing: no {need.program}"
+        yield Finding("machine", "bad", says, f"apt-get install {need.package}")
+    if not lacking:
+        yield Finding("machine", "ok", f"{settings.engine} and its programs are here")
+    if os.getuid() != 0:
+        yield Finding("machine", "note", users.ALONE, "run it as root")
+    if _swap():
+        yield Finding("machine", "note", "swap is on: memory of a run may reach the disk", "swapoff -a")
+
+
+def _engine(places: Places, settings: Settings) -> Iterator[Finding]:
+    if not shutil.which(settings.engine):
+        return
+    done = _ask([settings.engine, "info"])
+    if done.returncode != 0:
+        said = (done.stderr.strip().splitlines() or ["no word"])[-1][:160]
+        yield Finding(
+            "engine", "bad", f"{settings.engine} does not answer: {said}", f"{settings.engine} info"
+        )
+        return
+    yield Finding("engine", "ok", f"{settings.engine} answers")
+    if image := str(read_json(places.public).get("image_id", "")):
+        present = _ask([settings.engine, "image", "inspect", image]).returncode == 0
+        if present:
+            yield Finding("image", "ok", f"runner image {image[:19]} is here")
+        else:
+            yield Finding(
+                "image", "bad", f"runner image {image[:19]} is gone", "sandbox down, then sandbox up"
+            )
+    yield from _orphans(places, settings)
+
+
+def _orphans(places: Places, settings: Settings) -> Iterator[Finding]:
+    """Containers with our label while no gate runs: nobody watches them."""
+    listed = _ask([settings.engine, "ps", "-a", "--filter", f"label={LABEL}", "--format", "{{.Names}}"])
+    names = listed.stdout.split()
+    if names and not health.answers_http(places.gate_socket):
+        mend = f"sandbox up settles them, or: {settings.engine} rm -f {' '.join(names[:3])}"
+        yield Finding("containers", "bad", f"{len(names)} run without a gate: {', '.join(names[:5])}", mend)
+    else:
+        yield Finding("containers", "ok", f"{len(names)} live, watched by the gate" if names else "no orphan")
+
+
+def _permissions(places: Places, settings: Settings) -> Iterator[Finding]:
+    if not places.run.is_dir():
+        yield Finding("state", "note", f"nothing is set up at {places.state}", "sandbox up")
+        return
+    if places.run.stat().st_uid != os.getuid():
+        yield Finding("state", "note", "owned by another Unix user: only they can check its permissions")
+        return
+    wrong = layout.wrong(layout.rooms(places, users.present()))
+    for says in wrong:
+        yield Finding("permissions", "bad", says, "sandbox down, then sandbox up")
+    if not wrong:
+        yield Finding("permissions", "ok", "every directory has its owner and mode")
+    if places.first_login.exists():
+        says = f"the first person's password still lies in {places.first_login}"
+        yield Finding("first login", "note", says, "log in, change it, then delete the file")
+
+
+def _services(places: Places, settings: Settings) -> Iterator[Finding]:
+    if not holder(places.supervisor_lock):
+        yield Finding("services", "note", "nothing runs", "sandbox up")
+        yield from _ports(settings)
+        return
+    for name, found in board.read(places).get("services", {}).items():
+        if found["state"] == "ready":
+            again = f", restarted {found['restarts']} times" if found["restarts"] else ""
+            yield Finding(name, "ok", f"ready as {found['user']}, pid {found['pid']}{again}")
+        else:
+            yield Finding(
+                name, "bad", f"{found['state']}: {found['fault'] or 'not ready yet'}", f"read {found['log']}"
+            )
+
+
+def _ports(settings: Settings) -> Iterator[Finding]:
+    for what, port, option in (
+        ("Vault", settings.vault_port, "--vault-port"),
+        ("web", settings.web_port, "--web-port"),
+    ):
+        if taken(port):
+            yield Finding(
+                "ports", "bad", f"port {port} ({what}) is taken by another program", f"sandbox up {option} 0"
+            )
+
+
+def _disk(places: Places, settings: Settings) -> Iterator[Finding]:
+    at = next(path for path in (places.state, *places.state.parents) if path.exists())
+    for what, path in (("state", at), ("Vault's audit", places.audit if places.audit.exists() else at)):
+        free = shutil.disk_usage(path).free
+        level = "ok" if free >= DISK_FREE_MIN else "bad"
+        mend = (
+            ""
+            if level == "ok"
+            else "make room: with a full audit disk Vault answers nothing, revocation included"
+        )
+        yield Finding("disk", level, f"{free / 1e9:.1f} GB free for {what}", mend)
+
+
+def _vault(places: Places, settings: Settings) -> Iterator[Finding]:
+    if not holder(places.supervisor_lock):
+        return
+    seen = health.vault(settings.vault_port, places.ca)
+    if not seen:
+        yield Finding("vault", "bad", "does not answer", f"read {places.vault}/vault.log")
+    elif seen.get("sealed"):
+        yield Finding("vault", "bad", "is sealed", "sandbox down, then sandbox up: it unseals itself")
+    else:
+        yield Finding("vault", "ok", f"unsealed, version {seen.get('version', 'unknown')}")
+    for name, days in health.expiries(places).items():
+        level = "bad" if days < 3 else "note" if days < 30 else "ok"
+        yield Finding(
+            "expiry",
+            level,
+            f"{name} ends in {days:.0f} days",
+            "sandbox up renews it" if level != "ok" else "",
+        )
+
+
+CHECKS: dict[str, Check] = {
+    "machine": _machine,
+    "engine": _engine,
+    "permissions": _permissions,
+    "services": _services,
+    "vault": _vault,
+    "disk": _disk,
+}
+
+
+def _ask(command: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+
+
+def _swap() -> bool:
+    try:
+        return len(Path("/proc/swaps").read_text().splitlines()) > 1
+    except OSError:
+        return False

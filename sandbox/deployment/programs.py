@@ -1,0 +1,215 @@
+"""What runs, as whom, with what: one function a program; the supervisor starts and keeps them.
+
+A service's environment is made here from nothing, its credential is a fresh wrapped login written just before each
+start, and its argument list holds paths and numbers only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from sandbox.deployment import health, vault_bootstrap, vault_login, vault_server
+from sandbox.deployment.daemon import environment
+from sandbox.deployment.files import write_json
+from sandbox.deployment.places import Places
+from sandbox.deployment.settings import Settings
+from sandbox.deployment.supervision import Program
+from sandbox.deployment.users import Account, Accounts
+from sandbox.deployment.vault_server import VaultServer, replace_file
+from sandbox.errors import VaultUnreachable
+from sandbox.runs import Trust
+
+
+def server(places: Places, accounts: Accounts, settings: Settings) -> VaultServer:
+    """The embedded Vault of this installation."""
+    own = accounts.separate
+    return VaultServer(
+        directory=places.vault,
+        audit_log=places.vault_audit,
+        ca=places.ca,
+        templates=places.app / "configs" / "vault",
+        port=settings.vault_port,
+        cluster_port=settings.cluster_port,
+        uid=accounts.vault.uid if own else None,
+        gid=accounts.vault.gid if own else None,
+    )
+
+
+def vault(places: Places, accounts: Accounts, settings: Settings) -> Program:
+    """OpenBao: ready when it answers and is not sealed (or was never initialised)."""
+    described = server(places, accounts, settings)
+
+    def ready() -> bool:
+        with contextlib.suppress(VaultUnreachable):
+            found = vault_server.health(described.addr, described.ca)
+            return not found.initialized or not found.sealed
+        return False
+
+    return Program(
+        name="vault",
+        argv=tuple(vault_server.command(described)),
+        account=accounts.vault,
+        log=places.vault / "vault.log",
+        ready=ready,
+        env={"GOTRACEBACK": "none"},
+        before=lambda: vault_server.write_files(described),
+    )
+
+
+def bootstrap(places: Places, accounts: Accounts, settings: Settings) -> str:
+    """Set Vault up, once, and publish what everybody may know: addresses, identifiers, trust anchors.
+
+    Returns a word for the board. Raises Unreachable when Vault belongs to another installation.
+    """
+    described = server(places, accounts, settings)
+    made = vault_bootstrap.bootstrap(described.addr, places.ca, places.vault, described.templates)
+    trust = Trust(vault_ca=places.ca.read_text(), gate=made.gate, custodian=made.custodian)
+    replace_file(places.trust, trust.to_bytes(), 0o644)
+    publish(
+        places,
+        vault_addr=described.addr,
+        oidc_client_id=made.client_id,
+        oidc_issuer=made.issuer,
+        web=f"http://127.0.0.1:{settings.web_port}",
+        web_port=settings.web_port,
+        engine=settings.engine,
+        mlflow_uri=settings.tracking_uri,
+    )
+    return "the root token is revoked"
+
+
+def publish(places: Places, **facts: object) -> None:
+    """Add to what everybody may read in ``app/public.json``; nothing secret ever goes there."""
+    try:
+        known = json.loads(places.public.read_bytes())
+    except (OSError, ValueError):
+        known = {}
+    write_json(places.public, {**known, **facts}, 0o644)
+
+
+def image(places: Places, settings: Settings, note: Callable[[str], None]) -> str:
+    """Build the runner image, or find it built from the same inputs; returns a word for the board."""
+    try:
+        from sandbox.deployment import image as building
+    except ImportError:  # TRANSITION
+        return "no image.py yet"
+
+    note("looking for it")
+    made = building.ensure(places, settings, note)
+    publish(places, image_id=made)
+    return made[:19]
+
+
+def services(places: Places, accounts: Accounts, settings: Settings) -> list[Program]:
+    """Launcher, custodian, gate, MLflow's pages, in the order of starting."""
+    from importlib.util import find_spec  # TRANSITION
+
+    have = lambda name: find_spec(name) is not None  # TRANSITION
+    found = []
+    for module, program in (
+        ("sandbox.isolation.launcher", launcher(places, accounts, settings)),
+        ("sandbox.custodian.__main__", custodian(places, accounts, settings)),
+        ("sandbox.gate.__main__", gate(places, accounts, settings)),
+        ("mlflow", mlflow(places, accounts)),
+    ):
+        try:
+            if have(module):
+                found.append(program)
+        except ModuleNotFoundError:
+            pass
+    names = {program.name for program in found} | {"vault"}
+    from dataclasses import replace
+
+    return [replace(program, needs=tuple(n for n in program.needs if n in names)) for program in found]
+
+
+def launcher(places: Places, accounts: Accounts, settings: Settings) -> Program:
+    """Drives the engine, so it runs as root where the engine is rootful; only the gate's uid may speak to it."""
+    return Program(
+        name="launcher",
+        argv=_module(places, "sandbox.isolation.launcher", "--owner-uid", str(accounts.gate.uid)),
+        account=accounts.operator,
+        log=places.logs / "launcher.log",
+        ready=lambda: health.accepts(places.launcher_socket),
+        env=environment(places, Path("/root") if accounts.separate else places.run),
+    )
+
+
+def custodian(places: Places, accounts: Accounts, settings: Settings) -> Program:
+    return Program(
+        name="custodian",
+        argv=_module(places, "sandbox.custodian"),
+        account=accounts.custodian,
+        log=places.custodian_private / "custodian.log",
+        ready=lambda: health.answers_http(places.custodian_socket),
+        needs=("vault",),
+        env=environment(places, places.custodian_private),
+        before=lambda: _hand_over(places, accounts, settings, "custodian", accounts.custodian),
+        umask=0o022,  # sealed bytes are read by the container's uid; its parents are closed
+    )
+
+
+def gate(places: Places, accounts: Accounts, settings: Settings) -> Program:
+    return Program(
+        name="gate",
+        argv=_module(places, "sandbox.gate"),
+        account=accounts.gate,
+        log=places.gate_private / "gate.log",
+        ready=lambda: health.answers_http(places.gate_socket),
+        needs=("vault", "launcher", "custodian"),
+        env={**environment(places, places.gate_private), **_tracking(places, settings)},
+        before=lambda: _hand_over(places, accounts, settings, "gate", accounts.gate),
+        umask=0o022,  # staged recipes are read by the container's uid; their parents are closed
+    )
+
+
+def mlflow(places: Places, accounts: Accounts) -> Program:
+    """MLflow's own server and pages on a socket in the gate's 0700 directory; the gate's proxy shows them, read-only."""
+    options = f"--uds {places.mlflow_socket} --log-level warning"
+    return Program(
+        name="mlflow",
+        argv=(
+            *(str(places.python), "-m", "mlflow", "server", "--workers", "1"),
+            *("--backend-store-uri", database(places), "--registry-store-uri", database(places)),
+            *("--no-serve-artifacts", "--default-artifact-root", str(places.mlflow / "artifacts")),
+            *("--static-prefix", "/mlflow", "--uvicorn-opts", options),
+        ),
+        account=accounts.gate,
+        log=places.mlflow / "server.log",
+        ready=lambda: health.answers_http(places.mlflow_socket, "/mlflow/health"),
+        needs=("gate",),  # the gate's first start migrates the database
+        env={
+            **environment(places, places.mlflow),
+            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+        },
+        umask=0o077,
+        start_limit_s=180.0,
+    )
+
+
+def database(places: Places) -> str:
+    return f"sqlite:///{places.mlflow}/mlflow.db"
+
+
+def _tracking(places: Places, settings: Settings) -> dict[str, str]:
+    return {"MLFLOW_TRACKING_URI": settings.tracking_uri or database(places)}
+
+
+def _module(places: Places, module: str, *more: str) -> tuple[str, ...]:
+    return (str(places.python), "-m", module, "--state", str(places.state), *more)
+
+
+def _hand_over(places: Places, accounts: Accounts, settings: Settings, hand: str, account: Account) -> None:
+    """A login for one start: wrapped, single-use, a minute long, 0600 of the service's user."""
+    vault_login.write_login(
+        f"https://127.0.0.1:{settings.vault_port}",
+        places.ca,
+        places.vault / "supervisor.json",
+        hand,
+        places.wrap(hand),
+        account.uid if accounts.separate else None,
+    )
