@@ -1,0 +1,139 @@
+"""What a configured Vault is made of. Every step may be repeated; none reads or writes a secret but the supervisor's.
+
+Needs a root token (or, on a Vault of one's own, an administrator's) in ``vault``.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from sandbox.errors import CredentialError, NotFound
+from sandbox.vault.http import Vault, part
+from sandbox.vault.signing import HANDS
+
+MAX_USES = 10_000
+"""Most uses of one run token: caps every request, also one that asks for none. About 10,000 data subjects."""
+
+
+def configure(vault: Vault, templates: Path, issuer: str) -> tuple[str, str, dict[str, str]]:
+    """(client id of identity tokens, their issuer, the supervisor's login)."""
+    _mounts(vault)
+    _signing_keys(vault)
+    _policies(vault, templates)
+    _run_role(vault)
+    supervisor = _logins(vault)
+    client_id, found = _identity(vault, issuer)
+    return client_id, found, supervisor
+
+
+def _mounts(vault: Vault) -> None:
+    mounts = part(vault.read("sys/mounts"), "data")
+    for name in ("subjects", "derivatives", "sign"):
+        if f"{name}/" not in mounts:
+            vault.write(f"sys/mounts/{name}", {"type": "transit"})
+        vault.write(f"{name}/config/keys", {"disable_upsert": True})
+    if "kv/" not in mounts:
+        vault.write("sys/mounts/kv", {"type": "kv", "options": {"version": "2"}})
+    _patiently(vault, "kv/config", {"cas_required": True, "max_versions": 10})
+    logins = part(vault.read("sys/auth"), "data")
+    for name in ("approle", "userpass"):
+        if f"{name}/" not in logins:
+            vault.write(f"sys/auth/{name}", {"type": name})
+
+
+def _patiently(vault: Vault, path: str, body: dict[str, Any]) -> None:
+    """A new KV store upgrades itself for a moment and refuses meanwhile."""
+    for _ in range(50):
+        try:
+            vault.write(path, body)
+        except CredentialError as fault:
+            if fault.code != "vault.rejected":
+                raise
+            time.sleep(0.1)
+            continue
+        return
+    vault.write(path, body)
+
+
+def _signing_keys(vault: Vault) -> None:
+    for hand in HANDS:
+        try:
+            vault.read(f"sign/keys/{hand}")
+        except NotFound:
+            vault.write(f"sign/keys/{hand}", {"type": "ed25519"})
+
+
+def _policies(vault: Vault, templates: Path) -> None:
+    userpass = str(part(vault.read("sys/auth/userpass"), "data")["accessor"])
+    for name in ("gate", "custodian", "supervisor", "person"):
+        text = (templates / f"{name}.hcl").read_text()
+        if name == "custodian":
+            text = Template(text).substitute(userpass=userpass)
+        vault.write(f"sys/policies/acl/{name}", {"policy": text})
+
+
+def _run_role(vault: Vault) -> None:
+    """The only role the gate may mint under; it caps what a request asks for."""
+    vault.write(
+        "auth/token/roles/run",
+        {
+            "allowed_policies_glob": ["run-*"],
+            "orphan": False,
+            "renewable": False,
+            "token_type": "service",  # a batch token cannot be revoked
+            "token_explicit_max_ttl": "15m",
+            "token_no_default_policy": True,
+            "token_num_uses": MAX_USES,
+        },
+    )
+
+
+def _logins(vault: Vault) -> dict[str, str]:
+    for hand in HANDS:
+        vault.write(
+            f"auth/approle/role/{hand}",
+            {
+                "token_policies": [hand],
+                "token_no_default_policy": True,  # with "default" it could re-wrap what it must not open
+                "token_type": "service",
+                "token_period": "1h",
+                "bind_secret_id": True,
+                "secret_id_num_uses": 1,
+                "secret_id_ttl": "10m",
+            },
+        )
+    vault.write(
+        "auth/approle/role/supervisor",
+        {
+            "token_policies": ["supervisor"],
+            "token_no_default_policy": True,
+            "token_type": "service",
+            "token_ttl": "1m",
+            "token_max_ttl": "1m",
+            "bind_secret_id": True,
+        },
+    )
+    login = {
+        f"{hand}_role_id": str(part(vault.read(f"auth/approle/role/{hand}/role-id"), "data")["role_id"])
+        for hand in (*HANDS, "supervisor")
+    }
+    fresh = part(vault.write("auth/approle/role/supervisor/secret-id"), "data")
+    return {**login, "secret_id": str(fresh["secret_id"])}
+
+
+def _identity(vault: Vault, issuer: str) -> tuple[str, str]:
+    """Identity tokens say a person's name and live five minutes; they are signed by a key that rotates daily."""
+    vault.write("identity/oidc/config", {"issuer": issuer})
+    key = {"algorithm": "EdDSA", "rotation_period": "24h", "verification_ttl": "24h"}
+    vault.write("identity/oidc/key/sandbox", {**key, "allowed_client_ids": []})
+    vault.write(
+        "identity/oidc/role/sandbox",
+        {"key": "sandbox", "ttl": "5m", "template": '{"name": {{identity.entity.name}}}'},
+    )
+    client_id = str(part(vault.read("identity/oidc/role/sandbox"), "data")["client_id"])
+    vault.write("identity/oidc/key/sandbox", {**key, "allowed_client_ids": [client_id]})
+    found = vault.read("identity/oidc/.well-known/openid-configuration")
+    return client_id, str(found["issuer"])
