@@ -34,7 +34,7 @@ class Context:
         from sandbox.deployment.places import default_state
 
         where = state or default_state(os.getuid(), environ)
-        return cls(Path(os.path.abspath(where)), as_json, environ)
+        return cls(where.absolute(), as_json, environ)
 
     @cached_property
     def places(self) -> Places:

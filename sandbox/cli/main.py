@@ -52,10 +52,10 @@ GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
 class Lazy(click.Group):
     """A group whose commands are modules, imported only when called."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return [name for _, names in GROUPS for name in names if _exists(NOUNS[name][0])]
 
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
         if name not in NOUNS:
             return None
         module, _, attribute = NOUNS[name][0].partition(":")

@@ -57,7 +57,7 @@ def grid(screen: Console, head: Sequence[str], rows: Iterable[Sequence[str]]) ->
 def local_time(text: str) -> str:
     """A UTC time of a statement, in the reader's zone with its offset; unchanged when it is no time."""
     try:
-        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+        moment = datetime.fromisoformat(text)
     except ValueError:
         return text
     if moment.tzinfo is None:

@@ -65,20 +65,22 @@ def table(here: Context, board: dict[str, Any]) -> None:
 
 
 def where(here: Context, name: str) -> str:
-    """Where a service listens."""
-    from sandbox.deployment.settings import Settings
+    """Where a service listens, as far as everybody may know."""
+    from sandbox.client import Address
+    from sandbox.deployment.files import read_json
 
-    places, settings = here.places, Settings.read(here.places)
+    address, places = Address.of(here.state), here.places
+    public = read_json(address.public)
     return {
-        "vault": f"https://127.0.0.1:{settings.vault_port}",
-        "gate": f"{places.gate_socket} {marks(here.console.file).dot} http://127.0.0.1:{settings.web_port}",
-        "custodian": str(places.custodian_socket),
+        "vault": str(public.get("vault_addr", "")),
+        "gate": f"{address.gate_socket} {marks(here.console.file).dot} {public.get('web', '')}",
+        "custodian": str(address.custodian_socket),
         "launcher": str(places.launcher_socket),
         "mlflow": str(places.mlflow_socket),
     }.get(name, "")
 
 
 def _web(here: Context) -> str:
-    from sandbox.deployment.settings import Settings
+    from sandbox.client import Public
 
-    return f"http://127.0.0.1:{Settings.read(here.places).web_port}"
+    return Public.read(here.state).web

@@ -130,7 +130,7 @@ def _runtime(environ: Mapping[str, str]) -> Path:
         return session / "voice-sandbox"
     if os.getuid() == 0:
         return Path("/run/voice-sandbox-login")
-    return Path(f"/tmp/voice-sandbox-{os.getuid()}")  # its owner and mode are checked before use
+    return Path(f"/tmp/voice-sandbox-{os.getuid()}")  # noqa: S108 - its owner and mode are checked before use
 
 
 def _private(directory: Path) -> None:

@@ -15,6 +15,7 @@ import httpx
 from sandbox.client.events import Event, parse
 from sandbox.client.identity import Bearer
 from sandbox.client.problems import problem
+from sandbox.client.unix import UnixTransport
 from sandbox.errors import NotPermitted, SandboxError, Unreachable
 
 #: Seconds. Long work is a resource with a state, so a request that hangs is a fault; a stream may be silent.
@@ -42,7 +43,7 @@ class Service:
         self._bearer = bearer
         self._sleep = sleep
         self._http = httpx.Client(
-            transport=transport or httpx.HTTPTransport(uds=str(socket)),
+            transport=transport or UnixTransport(socket),
             base_url=f"http://{name}",
             timeout=_REQUEST,
             trust_env=False,

@@ -1,5 +1,6 @@
 """`sandbox doctor`: what is missing or broken on this machine, and what mends it. Looks only; changes nothing."""
 
+# ruff: noqa: ARG001 - every check has the same signature
 from __future__ import annotations
 
 import os

@@ -1,4 +1,4 @@
-"""What the operator asked ``up`` for; kept, so that the next ``up`` (after a restart of the machine) needs no option."""
+"""What the operator asked ``up`` for; kept, so that ``up`` after a restart of the machine needs no option."""
 
 from __future__ import annotations
 

@@ -196,7 +196,8 @@ def spawn(program: Program) -> subprocess.Popen[bytes]:
             extra_groups=list(account.groups) if switch else None,
             umask=program.umask,
             start_new_session=True,
-            preexec_fn=_in_child,  # runs after the change of user, which would clear the death signal
+            # Runs after the change of user, which would clear the death signal.
+            preexec_fn=_in_child,  # noqa: PLW1509 - two system calls, single-threaded
         )
     finally:
         os.close(log)

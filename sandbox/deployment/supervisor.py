@@ -125,7 +125,7 @@ def main() -> int:
     except Stopped:
         return 0
     except SandboxError as fault:
-        print(f"{fault.code}: {fault.message}", file=sys.stderr)
+        sys.stderr.write(f"{fault.code}: {fault.message}\n")
         return fault.exit_code
 
 
@@ -151,7 +151,7 @@ def _serve(places: Places, accounts: Accounts) -> int:
     return int(board.failed.get("exit", 0))
 
 
-def _stop(number: int, frame: FrameType | None) -> None:
+def _stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a signal handler's signature
     raise Stopped
 
 

@@ -88,10 +88,8 @@ def one_user(uid: int, gid: int) -> Accounts:
 
 def useradd(name: str) -> list[str]:
     """The command that makes a service's user: no home, no shell, a group of its own."""
-    return ["useradd", "--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent"] + [
-        *("--shell", "/usr/sbin/nologin"),
-        name,
-    ]
+    nothing = ["--no-create-home", "--home-dir", "/nonexistent", "--shell", "/usr/sbin/nologin"]
+    return ["useradd", "--system", "--user-group", *nothing, name]
 
 
 def _user(name: str) -> bool:

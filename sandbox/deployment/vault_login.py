@@ -7,7 +7,8 @@ from pathlib import Path
 
 from sandbox.deployment.vault_server import replace_file
 from sandbox.errors import CredentialError
-from sandbox.vault.http import Vault, part
+from sandbox.vault.answers import part
+from sandbox.vault.http import Vault
 
 WRAP_TTL_S = 60
 

@@ -11,7 +11,8 @@ from string import Template
 from typing import Any
 
 from sandbox.errors import CredentialError, NotFound
-from sandbox.vault.http import Vault, part
+from sandbox.vault.answers import part
+from sandbox.vault.http import Vault
 from sandbox.vault.signing import HANDS
 
 MAX_USES = 10_000

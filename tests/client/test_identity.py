@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import sys
 import types
 from pathlib import Path
@@ -47,7 +46,7 @@ def test_a_file_that_others_can_read_is_refused(login: Login) -> None:
 def test_a_link_in_place_of_the_file_is_refused(login: Login, tmp_path: Path) -> None:
     login.save("hvs.secret")
     login.path.rename(tmp_path / "elsewhere")
-    os.symlink(tmp_path / "elsewhere", login.path)
+    login.path.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(IdentityInvalid):
         login.vault_token()
 

@@ -1,0 +1,102 @@
+"""`sandbox runs list|show|watch|kill`."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from sandbox.cli.context import current
+from sandbox.cli.run_view import ask_what_to_do, judge
+from sandbox.cli.run_view import watch as watch_run
+from sandbox.cli.show import grid, local_time, marks
+
+
+@click.group()
+def runs() -> None:
+    """\b
+    sandbox runs list
+    sandbox runs watch r-7f3k9w
+    """
+
+
+@runs.command("list")
+@click.option("--live", is_flag=True, help="Only what is not settled.")
+def list_(live: bool) -> None:
+    """\b
+    sandbox runs list --live
+    """
+    here = current()
+    with here.gate() as gate:
+        found = [
+            run
+            for run in gate.pages("/v1/runs")
+            if not live or run.get("state") not in ("settled", "refused")
+        ]
+    if here.as_json:
+        for run in found:
+            here.emit(run)
+        return
+    rows = [
+        (
+            str(run.get("id") or run.get("run") or ""),
+            str(run.get("recipe", "")),
+            str(run.get("purpose", "")),
+            str(run.get("person", "")),
+            str(run.get("outcome") or run.get("state") or ""),
+            local_time(str(run.get("asked_at") or run.get("at") or "")),
+        )
+        for run in found
+    ]
+    grid(here.console, ("run", "recipe", "purpose", "person", "state", "asked"), rows)
+
+
+@runs.command()
+@click.argument("name")
+def show(name: str) -> None:
+    """\b
+    sandbox runs show r-7f3k9w
+    """
+    here = current()
+    with here.gate() as gate:
+        found = gate.get(f"/v1/runs/{name}")
+    if here.as_json:
+        here.emit(found)
+        return
+    for key, value in found.items():
+        shown = local_time(value) if isinstance(value, str) else value
+        here.console.print(f"{key:<22} {shown}", soft_wrap=True, markup=False)
+
+
+@runs.command()
+@click.argument("name")
+def watch(name: str) -> None:
+    """\b
+    sandbox runs watch r-7f3k9w
+    """
+    here = current()
+    with here.gate() as gate:
+        try:
+            story = watch_run(here, gate, name)
+        except KeyboardInterrupt:
+            ask_what_to_do(here, gate, name)
+            return
+    judge(story)
+
+
+@runs.command()
+@click.argument("name")
+@click.option("--reason", default="", help="Stands in the log.")
+def kill(name: str, reason: str) -> None:
+    """\b
+    sandbox runs kill r-7f3k9w --reason "wrong data set"
+
+    Stops the container, closes its doors, revokes its credential and proves it dead. Never retries.
+    """
+    here = current()
+    with here.gate() as gate:
+        answer = gate.post(f"/v1/runs/{name}/kill", {"reason": reason})
+    if here.as_json:
+        here.emit(answer)
+    else:
+        click.echo(f"{marks(sys.stdout).good} killed     {name}   sandbox runs show {name}")
