@@ -11,12 +11,11 @@ Every problem a service answers comes back as the error class of ``sandbox.error
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from sandbox.client.address import Address, Public
 from sandbox.client.events import Event
 from sandbox.client.identity import Bearer, Login
 from sandbox.client.service import Service
+from sandbox.client.services import custodian, gate
 from sandbox.client.tar import tar_stream
 
 __all__ = [
@@ -30,15 +29,3 @@ __all__ = [
     "gate",
     "tar_stream",
 ]
-
-
-def gate(state: Path, *, bearer: Bearer | None = None) -> Service:
-    """The gate of the installation at ``state``, asked as the person who is logged in (or as ``bearer``)."""
-    address = Address.of(state)
-    return Service("gate", address.gate_socket, bearer or Login.at(state))
-
-
-def custodian(state: Path, *, bearer: Bearer | None = None) -> Service:
-    """The custodian of the installation at ``state``, asked as the person who is logged in."""
-    address = Address.of(state)
-    return Service("custodian", address.custodian_socket, bearer or Login.at(state))
