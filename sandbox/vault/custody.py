@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.errors import CredentialError, EvidenceMismatch, NotFound
-from sandbox.records import INDEX_KEY, check_id, key_context
+from sandbox.records import INDEX_KEY, check_id
 from sandbox.statements import PublicKey, Signer
 from sandbox.vault import enrolment, heads
+from sandbox.vault.answers import part
 from sandbox.vault.heads import Kept
-from sandbox.vault.http import Vault, part
+from sandbox.vault.http import Vault
+from sandbox.vault.keys import context, data_key_of, key_name
 from sandbox.vault.login import log_in
 from sandbox.vault.run_policy import run_policy, run_policy_name
-from sandbox.vault.session import data_key_of, key_name
 from sandbox.vault.signing import TransitSigner, public_keys
 
 _PINNED = {"type": "aes256-gcm96", "derived": True}
@@ -72,13 +73,13 @@ class Custody:
 
     def wrap_data_key(self, dataset: str, subject: str, key: bytes) -> str:
         """``vault:v1:…``. Raises NotFound when the subject's key does not exist."""
-        body = {"plaintext": base64.b64encode(key).decode(), "context": _context(dataset)}
+        body = {"plaintext": base64.b64encode(key).decode(), "context": context(dataset)}
         answer = self._vault.write(f"subjects/encrypt/{key_name(dataset, subject)}", body)
         return str(part(answer, "data")["ciphertext"])
 
     def unwrap_index_key(self, dataset: str, wrapped: str) -> bytes:
         """The 32 bytes of a dataset's index key; the only key the custodian may unwrap."""
-        body = {"ciphertext": wrapped, "context": _context(dataset)}
+        body = {"ciphertext": wrapped, "context": context(dataset)}
         return data_key_of(self._vault.write(f"subjects/decrypt/{key_name(dataset, INDEX_KEY)}", body))
 
     def destroy_key(self, dataset: str, subject: str) -> None:
@@ -95,7 +96,7 @@ class Custody:
 
         Raises EvidenceMismatch when the key answers, is only soft-deleted, or the refusal means anything else.
         """
-        body = {"ciphertext": wrapped, "context": _context(dataset)}
+        body = {"ciphertext": wrapped, "context": context(dataset)}
         said = "the wrap still opens"
         try:
             self._vault.write(f"subjects/rewrap/{key_name(dataset, subject)}", body)
@@ -171,7 +172,3 @@ class Custody:
 
     def close(self) -> None:
         self._vault.close()
-
-
-def _context(dataset: str) -> str:
-    return base64.b64encode(key_context(dataset)).decode()

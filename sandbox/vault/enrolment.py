@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from sandbox.errors import NotFound
 from sandbox.records import check_id
-from sandbox.vault.http import Vault, part
+from sandbox.vault.answers import part
+from sandbox.vault.http import Vault
 
 TOKEN_TTL = "12h"  # noqa: S105 - a duration
 

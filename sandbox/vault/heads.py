@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from sandbox.errors import NotFound
-from sandbox.vault.http import Vault, part
+from sandbox.vault.answers import part
+from sandbox.vault.http import Vault
 
 
 class Kept(NamedTuple):

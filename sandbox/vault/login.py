@@ -9,7 +9,8 @@ import json
 from pathlib import Path
 
 from sandbox.errors import CredentialError, CredentialUsed
-from sandbox.vault.http import Vault, part
+from sandbox.vault.answers import part
+from sandbox.vault.http import Vault
 
 
 def log_in(vault: Vault, hand: str, wrap_file: Path) -> None:

@@ -16,8 +16,9 @@ from sandbox.errors import NotFound
 from sandbox.records import artifact_context, check_id
 from sandbox.statements import PublicKey, Signer
 from sandbox.vault import heads
+from sandbox.vault.answers import part
 from sandbox.vault.heads import Kept
-from sandbox.vault.http import Vault, part
+from sandbox.vault.http import Vault
 from sandbox.vault.login import log_in
 from sandbox.vault.run_policy import run_policy_name
 from sandbox.vault.signing import TransitSigner, public_keys

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from sandbox.errors import CredentialError, IdentityInvalid
 from sandbox.records import check_id
-from sandbox.vault.http import Vault, part
+from sandbox.vault.answers import part
+from sandbox.vault.http import Vault
 
 
 @dataclass(frozen=True)

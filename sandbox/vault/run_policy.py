@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable
 
 from sandbox.errors import Usage
-from sandbox.records import check_id, key_context
+from sandbox.records import check_id
 from sandbox.runs import PURPOSES
+from sandbox.vault.keys import context
 
 MAX_BYTES = 1 << 20  # Vault's largest entry
 
@@ -25,10 +25,10 @@ def run_policy(dataset: str, barred: Iterable[str]) -> str:
     Unlisted parameters are refused, so ``batch_input`` cannot carry another context past the pinned one. An exact
     path outranks a glob: a ``deny`` line bars one subject, and live tokens feel it at once.
     """
-    context = base64.b64encode(key_context(check_id("dataset", dataset))).decode()
+    pinned = context(dataset)
     allow = (
         '{\n  capabilities = ["update"]\n  required_parameters = ["ciphertext", "context"]\n'
-        f'  allowed_parameters = {{ "ciphertext" = [], "context" = ["{context}"] }}\n}}\n'
+        f'  allowed_parameters = {{ "ciphertext" = [], "context" = ["{pinned}"] }}\n}}\n'
     )
     lines = [
         f'path "subjects/decrypt/{dataset}.*" {allow}',

@@ -6,8 +6,6 @@ Order of use: :meth:`Session.open`, :meth:`Session.unwrap_data_key` for every su
 
 from __future__ import annotations
 
-import base64
-import binascii
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,15 +15,13 @@ from sandbox.errors import (
     KeyBarred,
     NotFound,
     SandboxError,
-    SealBroken,
     SubjectErased,
-    VaultUnreachable,
 )
-from sandbox.records import INDEX_KEY, check_id, key_context
-from sandbox.vault.http import Vault, part
+from sandbox.vault.answers import part, text
+from sandbox.vault.http import Vault
+from sandbox.vault.keys import context, data_key_of, key_name
 
 RUN_TOKEN = "auth/token/create/run"  # noqa: S105 - a path, not a token
-KEY_BYTES = 32
 
 
 class ArtifactKey(NamedTuple):
@@ -60,7 +56,7 @@ class Session:
         try:
             if wrap_token is not None:
                 answer = session._unwrap(wrap_token, expect)
-                session._vault.use(_text(answer, "auth", "client_token"))
+                session._vault.use(text(answer, "auth", "client_token"))
         except SandboxError:
             session.close()
             raise
@@ -76,9 +72,8 @@ class Session:
             CredentialError: the run's token is dead or used up.
         """
         path = f"subjects/decrypt/{key_name(dataset, subject)}"
-        context = base64.b64encode(key_context(dataset)).decode()
         try:
-            answer = self._vault.write(path, {"ciphertext": wrapped, "context": context})
+            answer = self._vault.write(path, {"ciphertext": wrapped, "context": context(dataset)})
         except NotFound:
             raise SubjectErased(f"{subject} of {dataset} was erased: its key is destroyed") from None
         except CredentialError as fault:
@@ -104,7 +99,7 @@ class Session:
         token = self._vault.token
         try:
             self._vault.use(None)
-            seen = _text(
+            seen = text(
                 self._vault.write("sys/wrapping/lookup", {"token": wrap_token}), "data", "creation_path"
             )
             if seen != expect:
@@ -128,28 +123,3 @@ def unwrap_artifact_key(session: Session, wrap_token: str, expect: str) -> Artif
     ``derivatives/decrypt/<agreement>`` for an input. Raises as :meth:`Session.open`.
     """
     return session.unwrap_artifact_key(wrap_token, expect)
-
-
-def key_name(dataset: str, subject: str) -> str:
-    """Name of the transit key in mount ``subjects``: ``<dataset>.<subject>``, or ``index.<dataset>``."""
-    if subject == INDEX_KEY:
-        return f"index.{check_id('dataset', dataset)}"
-    return f"{check_id('dataset', dataset)}.{check_id('subject', subject)}"
-
-
-def _text(answer: dict[str, Any], inside: str, name: str) -> str:
-    value = part(answer, inside).get(name)
-    if not isinstance(value, str) or not value:
-        raise VaultUnreachable(f"Vault's answer has no {inside}.{name}")
-    return value
-
-
-def data_key_of(answer: dict[str, Any]) -> bytes:
-    """The data key in a decrypt's answer. Raises SealBroken when it has not KEY_BYTES bytes."""
-    try:
-        key = base64.b64decode(_text(answer, "data", "plaintext"), validate=True)
-    except binascii.Error:
-        key = b""
-    if len(key) != KEY_BYTES:
-        raise SealBroken(f"Vault unwrapped something that is no {KEY_BYTES}-byte data key")
-    return key

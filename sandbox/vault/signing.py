@@ -11,7 +11,8 @@ from functools import cached_property
 
 from sandbox.errors import VaultUnreachable
 from sandbox.statements import PublicKey
-from sandbox.vault.http import Vault, part
+from sandbox.vault.answers import part
+from sandbox.vault.http import Vault
 
 HANDS = ("gate", "custodian")
 
