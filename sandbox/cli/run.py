@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from sandbox.cli.recipe_files import bundle, files, find
 from sandbox.cli.run_view import ask_what_to_do, judge, watch
 from sandbox.cli.show import marks
 from sandbox.client import Public, Service
+from sandbox.errors import NotFound, Unreachable, Usage
+from sandbox.runs import Request, recipe_digest
 
 
 @click.command()
@@ -39,7 +42,7 @@ def run(file: Path, recipes: Path | None, follow: bool, dry_run: bool) -> None:
     asked, folder = read(file, recipes)
     with here.gate() as gate:
         submit_if_unknown(gate, folder)
-        answer = gate.post("/v1/runs", {"request": asked, "dry_run": dry_run})
+        answer = gate.post("/v1/runs", asked.to_json() | ({"dry_run": True} if dry_run else {}))
         if dry_run:
             _decision(here, answer)
             return
@@ -57,27 +60,24 @@ def run(file: Path, recipes: Path | None, follow: bool, dry_run: bool) -> None:
         judge(story)
 
 
-def read(file: Path, recipes: Path | None) -> tuple[dict[str, Any], Path]:
-    """The request of a run file, with its recipe's digest, and the recipe's folder. Raises Usage with the line."""
-    from sandbox.policy import request
-    from sandbox.runs import recipe_digest
+def read(file: Path, recipes: Path | None) -> tuple[Request, Path]:
+    """The request of a run file, with its recipe's digest, and the recipe's folder.
+
+    Raises Usage with every fault of the file and its line, or when the recipe's folder is not found.
+    """
+    from sandbox.policy.request import read_request, recipe_named
 
     try:
-        text = file.read_bytes()
+        data = file.read_bytes()
     except OSError as fault:
-        from sandbox.errors import Usage
-
         raise Usage(f"{file} cannot be read: {fault.strerror}") from None
-    parsed = request.parse(text, str(file))
-    folder = recipes / parsed.recipe if recipes else find(parsed.recipe, file)
-    return request.to_json(parsed, recipe_digest(files(folder))), folder
+    name = recipe_named(data, str(file))
+    folder = recipes / name if recipes else find(name, file)
+    return read_request(data, str(file), recipe_digest(files(folder))), folder
 
 
 def submit_if_unknown(gate: Service, folder: Path) -> None:
     """Hand the gate the recipe's exact bytes; it knows them by digest, so a second time costs nothing."""
-    from sandbox.errors import NotFound
-    from sandbox.runs import recipe_digest
-
     found = files(folder)
     digest = recipe_digest(found)
     try:
@@ -105,5 +105,8 @@ def _detached(here: Context, answer: dict[str, Any]) -> None:
 
 
 def _addresses(here: Context, name: str, outcome: str) -> None:
-    if outcome == "finished" and (web := Public.read(here.state).web):
-        here.console.print(f"  MLflow     {web}/mlflow/      lineage  {web}/lineage/{name}", soft_wrap=True)
+    with contextlib.suppress(Unreachable):
+        if outcome == "finished" and (web := Public.read(here.state).web):
+            here.console.print(
+                f"  MLflow     {web}/mlflow/      lineage  {web}/lineage/{name}", soft_wrap=True
+            )

@@ -24,11 +24,11 @@ _BY_STATUS: dict[int, type[SandboxError]] = {
 
 
 def problem(status: int, body: Mapping[str, Any]) -> SandboxError:
-    """The error that a service meant: by its code where we know it, else by its HTTP status."""
+    """The error that a service meant: by its kind or code where we know it, else by its HTTP status."""
     code = str(body.get("code") or "")
     message = str(body.get("detail") or body.get("title") or f"the service answered {status}")
     mend = str(body.get("mend") or "")
-    kind = _BY_CODE.get(code) or _BY_STATUS.get(status) or SandboxError
+    kind = _BY_CODE.get(str(body.get("kind") or "")) or _BY_CODE.get(code) or _BY_STATUS.get(status) or SandboxError
     reasons = tuple(_reason(entry) for entry in body.get("reasons") or () if isinstance(entry, Mapping))
     if reasons and not issubclass(kind, Refused):
         kind = Refused
@@ -53,6 +53,7 @@ def _codes() -> dict[str, type[SandboxError]]:
     for kind in _tree(SandboxError):
         if "code" in vars(kind):
             found.setdefault(kind.code, kind)
+    found[SandboxError.code] = SandboxError
     return found
 
 

@@ -15,6 +15,7 @@ from sandbox import errors
 from sandbox.client import Service, tar_stream
 from sandbox.client.events import parse
 from sandbox.client.problems import problem
+from sandbox.service.problems import problem as described
 
 
 class Somebody:
@@ -200,3 +201,18 @@ def test_events_are_given_up_when_the_service_stays_away() -> None:
 
     with service(answer) as gate, pytest.raises(errors.Unreachable):
         list(gate.events("/v1/runs/r-1/events", patience_s=0.0))
+
+
+def everything_raised_on_purpose() -> list[type[errors.SandboxError]]:
+    found = [errors.SandboxError]
+    for kind in found:
+        found += kind.__subclasses__()
+    return [kind for kind in found if "code" in vars(kind) and kind.__module__ == errors.__name__]
+
+
+@pytest.mark.parametrize("kind", everything_raised_on_purpose())
+def test_what_a_service_raises_is_what_the_client_raises(kind: type[errors.SandboxError]) -> None:
+    fault = kind("spk_7f3a: no", code="very.special", mend="mend it")
+    body = described(fault)
+    back = problem(int(body["status"]), body)
+    assert (type(back), back.code, back.message, back.mend) == (kind, "very.special", "spk_7f3a: no", "mend it")
