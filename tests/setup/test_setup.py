@@ -62,7 +62,7 @@ def test_no_torch_at_all_is_said_too(tmp_path: Path) -> None:
 
 def test_an_unknown_wheelhouse_is_refused() -> None:
     done = run("wheels", "cellar")
-    assert (done.returncode, done.stderr) == (1, "setup: no wheelhouse 'cellar': host or runner\n")
+    assert (done.returncode, done.stderr) == (1, "setup: no wheelhouse 'cellar': host, runner or cuda\n")
 
 
 def test_without_root_one_line_says_what_to_install(tmp_path: Path) -> None:
