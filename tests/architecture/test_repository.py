@@ -18,7 +18,7 @@ LARGEST = 400_000  # bytes; the locks are the largest files there are
 PATTERNS = {
     "a private key": r"-----BEGIN [A-Z ]*PRIVATE " + "KEY-----",
     "a Vault token": r"\b(?:hv[sbr]|[sbr])\.(?=[A-Za-z0-9]*[0-9])[A-Za-z0-9]{24,}",
-    "a path of one machine": r"(?<![\w.])/(?:root|home/[a-z]+|work|Users)" + r"/[\w.]",
+    "a path of one machine": r"(?<![\w.])/(?:root|work|Users)" + r"/[\w.]",
     "a package index": r"(?:files\.python" + r"hosted|index-url[ =]\S*://|find-links[ =]+(?:/|file:))",
 }
 
