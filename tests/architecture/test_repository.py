@@ -19,7 +19,7 @@ PATTERNS = {
     "a private key": r"-----BEGIN [A-Z ]*PRIVATE " + "KEY-----",
     "a Vault token": r"\b(?:hv[sbr]|[sbr])\.(?=[A-Za-z0-9]*[0-9])[A-Za-z0-9]{24,}",
     "a path of one machine": r"(?<![\w.])/(?:root|work|Users)" + r"/[\w.]",
-    "a package index": r"(?:files\.python" + r"hosted|index-url[ =]\S*://|find-links[ =]+(?:/|file:))",
+    "a package index": r"(?:files\.python" + r"hosted|index-url[ =]\S*://|find-links[ =]+file:)",
 }
 
 
