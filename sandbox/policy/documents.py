@@ -1,0 +1,156 @@
+"""YAML as people write it, read strictly into frozen models: the one reader of every file a person edits.
+
+Every scalar arrives as text and is converted by its field's type: a digest of digits stays a string, ``no`` stays
+no boolean, ``12:30`` no number. Duplicate and unknown keys, anchors, aliases, tags and second documents are
+refused, with the file and the line. A thing that is absent, null or unparsable is never a default permission.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from sandbox.errors import Usage
+
+MAX_BYTES = 1 << 20
+MAX_DEPTH = 24
+
+Place = tuple[str | int, ...]
+Scalar = str
+Tree = Any  # str | list[Tree] | dict[str, Tree]; mypy has no recursive alias that pydantic would take
+
+M = TypeVar("M", bound="Model")
+
+
+class Model(BaseModel):
+    """A frozen model that knows every key it takes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, strict=False)
+
+
+@dataclass(frozen=True)
+class Document:
+    """What a file says, and on which line it says it."""
+
+    name: str
+    value: Tree
+    lines: Mapping[Place, int]
+
+    def line(self, place: Sequence[str | int]) -> int:
+        """The line of ``place``, or of the nearest thing around it."""
+        steps = tuple(place)
+        while steps not in self.lines and steps:
+            steps = steps[:-1]
+        return self.lines.get(steps, 1)
+
+
+class _Strict(yaml.SafeLoader):
+    """A composer that refuses what could make one text mean two things."""
+
+    name: str
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        event = self.peek_event()  # type: ignore[no-untyped-call]
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
+            raise _fault(self.name, _line(event), "anchors and aliases are not read: write the value out")
+        if getattr(event, "tag", None) is not None:
+            raise _fault(self.name, _line(event), "tags (!...) are not read: types come from the fields")
+        return super().compose_node(parent, index)
+
+
+def parse(data: bytes, name: str) -> Document:
+    """The tree of one YAML document, scalars as text.
+
+    Raises:
+        Usage: not UTF-8, not one mapping, too large or deep, or something the reader refuses; with ``name:line``.
+    """
+    if len(data) > MAX_BYTES:
+        raise _fault(name, 1, f"larger than {MAX_BYTES >> 20} MiB")
+    try:
+        loader = _Strict(data.decode("utf-8", "strict"))
+    except UnicodeDecodeError:
+        raise _fault(name, 1, "not UTF-8") from None
+    except yaml.YAMLError:
+        raise _fault(name, 1, "holds characters that YAML does not allow") from None
+    loader.name = name
+    try:
+        root = loader.get_single_node()
+    except yaml.MarkedYAMLError as fault:
+        line = fault.problem_mark.line + 1 if fault.problem_mark else 1
+        raise _fault(name, line, f"not readable as YAML: {fault.problem or 'syntax'}") from None
+    except (yaml.YAMLError, RecursionError):
+        raise _fault(name, 1, "not readable as YAML") from None
+    finally:
+        loader.dispose()
+    if not isinstance(root, yaml.MappingNode):
+        raise _fault(name, 1, "empty, or not a mapping of names to values")
+    lines: dict[Place, int] = {}
+    return Document(name, _build(root, (), lines, name), lines)
+
+
+def read(data: bytes, model: type[M], name: str) -> M:
+    """The file as a ``model``. Raises Usage listing every fault of the file, each with its line."""
+    return fit(parse(data, name), model)
+
+
+def fit(document: Document, model: type[M], at: Place = ()) -> M:
+    """``document`` (or the part ``at``) as a ``model``; faults as :func:`read`."""
+    value = document.value
+    for step in at:
+        value = value[step]
+    try:
+        return model.model_validate(value)
+    except ValidationError as fault:
+        found = [_explain(document, at, error) for error in fault.errors(include_url=False)]
+        raise Usage(
+            "\n".join(found), code="file.invalid", mend=f"mend {document.name} and try again"
+        ) from None
+
+
+def _build(node: yaml.Node, place: Place, lines: dict[Place, int], name: str) -> Tree:
+    lines[place] = node.start_mark.line + 1
+    if len(place) > MAX_DEPTH:
+        raise _fault(name, lines[place], f"nested more than {MAX_DEPTH} deep")
+    if isinstance(node, yaml.ScalarNode):
+        return str(node.value)
+    if isinstance(node, yaml.SequenceNode):
+        return [_build(child, (*place, n), lines, name) for n, child in enumerate(node.value)]
+    if not isinstance(node, yaml.MappingNode):
+        raise _fault(name, lines[place], "neither text, list nor mapping")
+    found: dict[str, Tree] = {}
+    for key, child in node.value:
+        line = key.start_mark.line + 1
+        if not isinstance(key, yaml.ScalarNode):
+            raise _fault(name, line, "a name must be plain text")
+        if key.value in found:
+            raise _fault(name, line, f"{key.value!r} stands twice")
+        found[key.value] = _build(child, (*place, key.value), lines, name)
+        lines[(*place, key.value)] = line
+    return found
+
+
+_UNKNOWN, _MISSING = "extra_forbidden", "missing"
+
+
+def _explain(document: Document, at: Place, error: Any) -> str:
+    place = (*at, *error["loc"])
+    where = f"{document.name}:{document.line(place)}"
+    field = ".".join(str(step) for step in place) or "the file"
+    if error["type"] == _UNKNOWN:
+        return f"{where}: {field}: no such key"
+    if error["type"] == _MISSING:
+        return f"{where}: {field}: missing"
+    return f"{where}: {field}: {re.sub(r'^(Value|Assertion) error, ', '', error['msg'])}"
+
+
+def _line(event: yaml.Event) -> int:
+    return event.start_mark.line + 1 if event.start_mark else 1
+
+
+def _fault(name: str, line: int, why: str) -> Usage:
+    return Usage(f"{name}:{line}: {why}", code="file.invalid", mend=f"mend {name} and try again")
