@@ -15,7 +15,8 @@ from sandbox.sealing.manifest import index_name, keys_name, manifest_name, objec
 from sandbox.sealing.reader import SealedDataset, open_index, open_version, read_pinned
 from sandbox.sealing.records import Record, cipher, encrypt
 from sandbox.sealing.storage import Folder
-from sandbox.sealing.writer import Hands, Sealing, Terms, seal
+from sandbox.sealing.version import Hands, Terms
+from sandbox.sealing.writer import Sealing, seal
 from sandbox.statements import Ed25519Signer, Signer, canonical_json, sha256, sign_statement
 from tests.fakes.keys import Keys, MemoryHead
 

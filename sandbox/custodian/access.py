@@ -1,0 +1,64 @@
+"""Access: person x dataset x purposes x time (3.2 a). A row in a signed register; the gate refuses without one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sandbox.custodian.desk import Desk
+from sandbox.custodian.people import APPROVER, require
+from sandbox.custodian.registers import check
+from sandbox.errors import NotFound, Reason, Refused
+from sandbox.policy.entries import AccessEntry, PersonEntry
+from sandbox.runs import new_id
+
+
+def grant_access(desk: Desk, caller: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Enter an access for somebody of the people register.
+
+    Raises:
+        Refused: an auditor, somebody who left, or longer than NDA or training last (V15-V18); every reason.
+    """
+    require(desk, caller, APPROVER)
+    made = {**body, "id": new_id("ac-"), "approved_by": caller, "status": "active"}
+    entry = check(AccessEntry, "access", made)
+    with desk.lock:
+        reasons = list(_faults(entry, desk.now("people").people.get(entry.person)))
+        if reasons:
+            raise Refused(
+                f"{entry.person} gets no access to {entry.dataset}", reasons=reasons, code="access.refused"
+            )
+        entered = desk.registers.append("access", [entry.model_dump(mode="json")], caller)[-1]
+    return {"id": entry.id, "seq": entered.seq, "digest": entered.digest}
+
+
+def revoke_access(desk: Desk, caller: str, access: str) -> dict[str, Any]:
+    """The same row again, revoked. May repeat."""
+    require(desk, caller, APPROVER)
+    with desk.lock:
+        known = desk.now("access").access.get(access)
+        if known is None:
+            raise NotFound("there is no such access", code="access.unknown")
+        entry = {**known.model_dump(mode="json"), "status": "revoked"}
+        entered = desk.registers.append("access", [entry], caller)[-1]
+    return {"id": known.id, "seq": entered.seq, "digest": entered.digest}
+
+
+def _faults(entry: AccessEntry, person: PersonEntry | None) -> list[Reason]:
+    if person is None or person.status != "active":
+        return [
+            Reason(
+                "person.unknown", entry.person, "is not in the people register", "enter them first", "3.2 a"
+            )
+        ]
+    reasons = []
+    if "auditor" in person.roles:
+        why, mend = "an auditor holds no access to data", "take the role away first"
+        reasons.append(Reason("access.auditor", entry.person, why, mend, "3.2 a"))
+    if entry.until > person.nda.expires:
+        why, mend = "access would outlive the confidentiality agreement", "a shorter access, or a longer NDA"
+        reasons.append(Reason("access.outlives_nda", entry.person, why, mend, "3.2 g"))
+    if entry.until > person.training.valid_until:
+        why, mend = "access would outlive the training", "a shorter access, or renew the training"
+        reasons.append(Reason("access.outlives_training", entry.person, why, mend, "3.2 g"))
+    return reasons

@@ -1,0 +1,45 @@
+"""Reading activated agreements: verified each time with the two keys that were pinned for them.
+
+Files lie beside the registers as ``agreements/<digest>.yaml`` and ``<digest>.dsse.json``; the digest is that of the
+YAML file's bytes.
+"""
+
+from __future__ import annotations
+
+from sandbox.custodian.desk import Desk
+from sandbox.errors import EvidenceMismatch
+from sandbox.policy.agreement import Agreement, open_agreement
+from sandbox.policy.entries import StatusEntry
+from sandbox.policy.terms import Terms
+from sandbox.statements import PublicKey
+
+
+def standing(desk: Desk, agreement: str) -> StatusEntry | None:
+    """The agreement's newest status entry; None when it was never activated."""
+    return desk.now("status").statuses.get(agreement)
+
+
+def load_agreement(desk: Desk, entry: StatusEntry) -> Agreement:
+    """The stored agreement, verified once more with the pinned keys.
+
+    Raises:
+        EvidenceMismatch: its files are missing or are not what was activated.
+    """
+    path = desk.agreements / f"{entry.digest}.yaml"
+    try:
+        data, envelope = path.read_bytes(), path.with_suffix(".dsse.json").read_bytes()
+    except OSError:
+        raise EvidenceMismatch(
+            f"agreement {entry.agreement} has lost its files", code="agreement.missing"
+        ) from None
+    keys = (PublicKey.from_text(entry.party_a_key), PublicKey.from_text(entry.party_b_key))
+    found = open_agreement(data, envelope, *keys, name=entry.agreement)
+    if found.digest != entry.digest:
+        raise EvidenceMismatch(
+            f"agreement {entry.agreement} is not the one activated", code="agreement.changed"
+        )
+    return found
+
+
+def load_terms(desk: Desk, entry: StatusEntry) -> Terms:
+    return load_agreement(desk, entry).terms

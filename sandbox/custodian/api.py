@@ -1,0 +1,109 @@
+"""The custodian's routes. Each handler says who calls and hands over to the one duty; roles are checked there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from sandbox.custodian import access, consent, erase, people, reads, seal, status
+from sandbox.custodian.desk import Desk
+from sandbox.errors import Usage
+from sandbox.service import Call, Lines, Reply, Route
+
+CONSENTS_BYTES = 16 << 20
+
+
+def routes(desk: Desk) -> list[Route]:
+    return [
+        Route("GET", "/v1/health", _health, open=True),
+        Route(
+            "POST",
+            "/v1/seals",
+            lambda call: Lines(seal.seal_upload(desk, call.caller.name, call.stream())),
+            stream=True,
+        ),
+        Route("GET", "/v1/datasets", lambda call: reads.list_datasets(desk, call.caller.name)),
+        Route("GET", "/v1/datasets/{dataset}", _dataset(desk, reads.show_dataset)),
+        Route(
+            "POST",
+            "/v1/datasets/{dataset}/verify",
+            lambda call: Lines(_dataset(desk, reads.verify_dataset)(call)),
+        ),
+        Route(
+            "POST",
+            "/v1/agreements",
+            lambda call: status.activate(desk, call.caller.name, call.body),
+            body_bytes=4 << 20,
+        ),
+        Route("POST", "/v1/status", lambda call: _status(desk, call)),
+        Route(
+            "POST", "/v1/people", lambda call: _once(people.enter_person(desk, call.caller.name, call.body))
+        ),
+        Route("POST", "/v1/access", lambda call: _access(desk, call)),
+        Route("POST", "/v1/consents", lambda call: _consents(desk, call), body_bytes=CONSENTS_BYTES),
+        Route("POST", "/v1/erasures", lambda call: _erase(desk, call)),
+        *(Route("GET", f"/v1/{path}", _list(desk, name)) for path, name in _LISTS.items()),
+    ]
+
+
+_LISTS = {
+    "people": "people",
+    "access": "access",
+    "consents": "consent",
+    "status": "status",
+    "erasures": "erasure",
+}
+
+
+def _health(_: Call) -> dict[str, Any]:
+    return {"status": "ok"}
+
+
+def _list(desk: Desk, name: str) -> Callable[[Call], dict[str, Any]]:
+    return lambda call: reads.list_register(desk, call.caller.name, name, call.query)
+
+
+def _dataset(desk: Desk, duty: Callable[[Desk, str, str], Any]) -> Callable[[Call], Any]:
+    return lambda call: duty(desk, call.caller.name, call.params["dataset"])
+
+
+def _once(answer: Mapping[str, Any]) -> Reply:
+    """An answer that may hold a first password: as exact bytes, which the store of repeated answers does not keep."""
+    return Reply(json.dumps(answer).encode(), headers={"Cache-Control": "no-store"})
+
+
+def _status(desk: Desk, call: Call) -> dict[str, Any]:
+    return status.set_status(desk, call.caller.name, _text(call, "agreement"), _text(call, "status"))
+
+
+def _access(desk: Desk, call: Call) -> dict[str, Any]:
+    """``{"revoke": "ac-…"}``, or the fields of a new access."""
+    if "revoke" in call.body:
+        return access.revoke_access(desk, call.caller.name, _text(call, "revoke"))
+    return access.grant_access(desk, call.caller.name, call.body)
+
+
+def _consents(desk: Desk, call: Call) -> dict[str, Any]:
+    """``{"withdraw": {dataset, subject}}``, or ``{"consents": [...]}`` (one record alone will do)."""
+    body = call.body
+    withdrawn = body.get("withdraw")
+    if isinstance(withdrawn, dict):
+        dataset, subject = str(withdrawn.get("dataset", "")), str(withdrawn.get("subject", ""))
+        return consent.withdraw_consent(desk, call.caller.name, dataset, subject)
+    given = body.get("consents", [body])
+    if not isinstance(given, list) or not all(isinstance(one, dict) for one in given):
+        raise Usage("consents is a list of consent records")
+    return consent.import_consents(desk, call.caller.name, given)
+
+
+def _erase(desk: Desk, call: Call) -> dict[str, Any]:
+    dataset = _text(call, "dataset") if "dataset" in call.body else None
+    return erase.erase(desk, call.caller.name, _text(call, "subject"), dataset)
+
+
+def _text(call: Call, name: str) -> str:
+    value = call.body.get(name)
+    if not isinstance(value, str) or not value:
+        raise Usage(f"{name} is missing")
+    return value

@@ -1,0 +1,72 @@
+"""Who is who, and who may do what here. Roles stand in the signed register; an identity token only names a person."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from sandbox.custodian.desk import Desk
+from sandbox.custodian.registers import check
+from sandbox.errors import NotPermitted
+from sandbox.policy.entries import PersonEntry
+from sandbox.records import check_id
+from sandbox.runs import utc
+
+APPROVER = "party_a_approver"
+STEWARD = "data_steward"
+_PASSWORD_BYTES = 18
+
+
+def require(desk: Desk, caller: str, *roles: str) -> None:
+    """Raises NotPermitted unless ``caller`` is active and holds one of ``roles``."""
+    person = desk.now("people").people.get(caller)
+    if person is not None and person.status == "active" and set(person.roles) & set(roles):
+        return
+    raise NotPermitted(f"{caller} holds no role for this", mend=f"it takes {' or '.join(roles)}")
+
+
+def enter_person(desk: Desk, caller: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Enter or change a person; a new one gets a login, whose first password is answered once and kept nowhere.
+
+    The login is made first: an entry without a login would name somebody who cannot come, a login without an entry
+    holds no role.
+    """
+    require(desk, caller, APPROVER)
+    entry = check(PersonEntry, "people", {"status": "active", **body})
+    with desk.lock:
+        known = desk.now("people").people.get(entry.person)
+        password = None
+        if entry.status == "left":
+            desk.vault.disable_person(entry.person)
+        elif known is None or known.status == "left":
+            password = secrets.token_urlsafe(_PASSWORD_BYTES)
+            desk.vault.add_person(entry.person, password)
+        entered = desk.registers.append("people", [entry.model_dump(mode="json")], caller)[-1]
+    answer: dict[str, Any] = {"person": entry.person, "seq": entered.seq, "digest": entered.digest}
+    return answer if password is None else {**answer, "password": password}
+
+
+def first_person(desk: Desk, name: str) -> str | None:
+    """At the very first start: Party A's approver, who enters everybody else.
+
+    Returns the password, or None when somebody was entered before.
+    """
+    with desk.lock:
+        if desk.registers.entries("people"):
+            return None
+        check_id("person", name)
+        password = secrets.token_urlsafe(_PASSWORD_BYTES)
+        desk.vault.add_person(name, password)
+        year = utc(desk.clock() + timedelta(days=365))
+        entry = {
+            "person": name,
+            "party": "A",
+            "roles": [APPROVER, STEWARD],
+            "nda": {"expires": year},
+            "training": {"course": "entered at installation", "valid_until": year},
+            "status": "active",
+        }
+        desk.registers.append("people", [entry], "custodian")
+        return password

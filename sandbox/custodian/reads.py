@@ -1,0 +1,83 @@
+"""What the custodian shows: registers as they stand, datasets as they are signed. Never a record, never a key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from sandbox.custodian.desk import Desk
+from sandbox.custodian.people import APPROVER, STEWARD, require
+from sandbox.errors import Usage
+from sandbox.sealing.verify import verify_version
+
+REVIEWERS = (APPROVER, STEWARD, "privacy_reviewer", "auditor", "operator")
+EVERYBODY = (*REVIEWERS, "ml_engineer")
+LISTED = {
+    "people": REVIEWERS,
+    "access": REVIEWERS,
+    "consent": REVIEWERS,
+    "status": EVERYBODY,
+    "erasure": REVIEWERS,
+}
+PAGE = 500
+
+
+def list_register(desk: Desk, caller: str, name: str, query: Mapping[str, str]) -> dict[str, Any]:
+    """The entries in force, oldest first; ``dataset`` and ``subject`` narrow, ``after`` goes on behind that number."""
+    require(desk, caller, *LISTED[name])
+    newest = {posting.entry.key: posting for posting in desk.registers.entries(name)}
+    narrowed = {
+        field: query[field] for field in ("dataset", "subject", "person", "agreement") if query.get(field)
+    }
+    after = query.get("after", "0")
+    if not after.isdecimal():
+        raise Usage("after is the number of the last entry seen")
+    found = []
+    for posting in sorted(newest.values(), key=lambda posting: posting.seq):
+        said = posting.entry.model_dump(mode="json")
+        if posting.seq > int(after) and all(said.get(field) == value for field, value in narrowed.items()):
+            found.append({**said, "seq": posting.seq, "by": posting.by, "entered": posting.at.isoformat()})
+    page = found[:PAGE]
+    return {"items": page, "next": str(page[-1]["seq"]) if len(found) > PAGE else ""}
+
+
+def list_datasets(desk: Desk, caller: str) -> dict[str, Any]:
+    require(desk, caller, *EVERYBODY)
+    picture = desk.now("dataset")
+    newest = [picture.dataset(name) for name in desk.datasets()]
+    return {"items": [entry.model_dump(mode="json") for entry in newest if entry is not None], "next": ""}
+
+
+def show_dataset(desk: Desk, caller: str, dataset: str) -> dict[str, Any]:
+    """The newest manifest, verified from the head on."""
+    require(desk, caller, *EVERYBODY)
+    opened = desk.manifest(dataset)
+    shown = opened.manifest.to_predicate()
+    shown["shards"] = [{"sha256": shard.sha256, "size": shard.size} for shard in opened.manifest.shards]
+    return {"manifest": opened.digest, **{name: shown[name] for name in shown if name != "key_versions"}}
+
+
+def verify_dataset(desk: Desk, caller: str, dataset: str) -> Iterator[Mapping[str, Any]]:
+    """Hash every byte of the newest version; lines of progress, then what was found.
+
+    Raises:
+        SealError, StatementError: the first thing that is not what was signed.
+    """
+    require(desk, caller, *REVIEWERS)
+    opened = desk.manifest(dataset)
+    return _verify(desk, dataset, opened)
+
+
+def _verify(desk: Desk, dataset: str, opened: Any) -> Iterator[Mapping[str, Any]]:
+    total = sum(shard.size for shard in opened.manifest.shards)
+    yield {"event": "progress", "bytes": 0, "of": total}
+    done = verify_version(desk.folder(dataset), opened)
+    yield {
+        "event": "verified",
+        "dataset": dataset,
+        "version": opened.manifest.version,
+        "manifest": opened.digest,
+        "shards": done.shards,
+        "bytes": done.bytes,
+        "records": opened.manifest.records,
+    }

@@ -1,0 +1,50 @@
+"""What the custodian does by itself: renew its credential, and let consents that ran out take effect."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from sandbox.custodian.bar import refresh_policies
+from sandbox.custodian.desk import Desk
+from sandbox.custodian.seal import settle
+from sandbox.errors import CredentialError, NotFound, SandboxError
+from sandbox.service import journal
+
+REFRESH_S = 600.0
+RETRY_S = 10.0
+
+
+def mend(desk: Desk) -> None:
+    """At a start: finish what a crash left between a moved head and its register entry."""
+    folders = sorted(path.name for path in desk.sealed.iterdir() if path.is_dir())
+    for dataset in folders:
+        try:
+            settle(desk, dataset, "custodian")
+        except NotFound:
+            continue  # a first sealing that never finished: ciphertext without a head
+        except SandboxError as fault:
+            journal.trouble("dataset.unsettled", fault, dataset=dataset)
+
+
+def upkeep(desk: Desk, renew: Callable[[], int], stop: threading.Event, lost: Callable[[], None]) -> None:
+    """Until ``stop``: renew at a third of the lease, rewrite run policies every ten minutes.
+
+    ``lost`` is called when the credential is dead: the service must end and be started with a fresh one.
+    """
+    wait, since = 0.0, 0.0
+    while not stop.wait(wait):
+        try:
+            wait = max(1.0, min(renew() / 3, REFRESH_S))
+            since += wait
+            if since >= REFRESH_S:
+                since = 0.0
+                for dataset in desk.datasets():
+                    refresh_policies(desk, dataset)
+        except CredentialError as fault:
+            journal.trouble("credential.lost", fault)
+            lost()
+            return
+        except SandboxError as fault:
+            journal.trouble("upkeep.failed", fault)
+            wait = RETRY_S
