@@ -102,6 +102,11 @@ class Signer(Protocol):
         """Key id of the public half."""
         ...
 
+    @property
+    def public(self) -> PublicKey:
+        """The public half."""
+        ...
+
     def sign(self, data: bytes) -> bytes:
         """64 raw bytes of ed25519 over ``data``."""
         ...

@@ -1,0 +1,32 @@
+"""Evidence that can be checked by anybody, offline: nothing here reads a clock, a file or a network.
+
+``tree`` is the append-only Merkle log of RFC 6962, ``checkpoint`` its signed notes (C2SP), ``log`` verifies both
+together; ``vault_join`` holds Vault's own audit file against the grants; ``evidence`` is what an auditor is handed.
+"""
+
+from sandbox.audit.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
+from sandbox.audit.log import LogReport, verify_log
+from sandbox.audit.tree import (
+    Tree,
+    consistency_proof,
+    inclusion_proof,
+    leaf_hash,
+    root,
+    verify_consistency,
+    verify_inclusion,
+)
+
+__all__ = [
+    "Checkpoint",
+    "LogReport",
+    "Tree",
+    "consistency_proof",
+    "inclusion_proof",
+    "leaf_hash",
+    "open_checkpoint",
+    "root",
+    "sign_checkpoint",
+    "verify_consistency",
+    "verify_inclusion",
+    "verify_log",
+]
