@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -78,7 +79,11 @@ def bootstrap(places: Places, accounts: Accounts, settings: Settings) -> str:
         engine=settings.engine,
         mlflow_uri=settings.tracking_uri,
     )
-    return "the root token is revoked"
+    return (
+        "the root token is revoked"
+        if made.current
+        else "its policies are older than this version: sandbox doctor"
+    )
 
 
 def publish(places: Places, **facts: object) -> None:
@@ -135,6 +140,7 @@ def launcher(places: Places, accounts: Accounts, settings: Settings) -> Program:
         log=places.logs / "launcher.log",
         ready=lambda: health.accepts(places.launcher_socket),
         env=environment(places, Path("/root") if accounts.separate else places.run),
+        end_family=False,  # containers outlive a launcher that is restarted
     )
 
 
@@ -150,6 +156,21 @@ def custodian(places: Places, accounts: Accounts, settings: Settings) -> Program
         before=lambda: _hand_over(places, accounts, settings, "custodian", accounts.custodian),
         umask=0o022,  # sealed bytes are read by the container's uid; its parents are closed
     )
+
+
+def take_first_login(places: Places) -> bool:
+    """The first person's password, made by the custodian's first start, moves to the operator: 0600 of root.
+
+    Returns whether there was one. The file lies in a directory of the custodian's, so no link is followed.
+    """
+    left = places.custodian_private / "first-login.json"
+    try:
+        with open(os.open(left, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
+            replace_file(places.first_login, file.read(4096), 0o600)
+    except OSError:
+        return False
+    left.unlink()
+    return True
 
 
 def gate(places: Places, accounts: Accounts, settings: Settings) -> Program:

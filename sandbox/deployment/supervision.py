@@ -6,6 +6,7 @@ so a killed supervisor leaves no orphan that would hold a port or a credential.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import resource
@@ -62,6 +63,7 @@ class Program:
     stop_grace_s: float = STOP_GRACE_S
     umask: int = 0o077
     start_limit_s: float = START_LIMIT_S
+    end_family: bool = True  # whether its own children end with it (a container's must not)
 
 
 def backoff_s(restarts: int) -> float:
@@ -139,6 +141,7 @@ class Child:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        self._end_family(process)
 
     def report(self) -> dict[str, object]:
         """What ``status`` shows of it."""
@@ -164,11 +167,20 @@ class Child:
         if self._process:
             self._process.kill()
             self._process.wait()
+            self._end_family(self._process)
         self._plan(why, now)
 
     def _bury(self, now: float) -> None:
         code = self._process.returncode if self._process else 0
+        if self._process:
+            self._end_family(self._process)
         self._plan(f"killed by signal {-code}" if code < 0 else f"ended with {code}", now)
+
+    def _end_family(self, process: subprocess.Popen[bytes]) -> None:
+        """What it started in its own session and left behind would hold its socket against its successor."""
+        if self.program.end_family:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
 
     def _plan(self, fault: str, now: float) -> None:
         self.state, self.fault = State.WAITING, fault

@@ -106,6 +106,7 @@ def bring_up(supervisor: Supervisor, places: Places, accounts: Accounts, setting
     for program in services:
         supervisor.add(program)
     supervisor.until_ready(*(program.name for program in services))
+    programs.take_first_login(places)
     board.finish()
     board.phase = "up"
     board.post()

@@ -137,3 +137,19 @@ def test_a_stopped_child_is_gone_even_when_it_does_not_listen(tmp_path: Path) ->
     assert not _lives(pid)
     child.step(time.monotonic(), needs_ready=True)
     assert child.state is State.STOPPED
+
+
+def test_what_a_dead_child_left_behind_ends_before_its_successor_starts(tmp_path: Path) -> None:
+    code = "import subprocess, time; print(subprocess.Popen(['sleep', '60']).pid, flush=True); time.sleep(60)"
+    child = Child(replace(program(tmp_path, code), env={"PATH": "/usr/bin:/bin"}))
+    try:
+        drive(child, lambda: (tmp_path / "thing.log").exists() and bool((tmp_path / "thing.log").read_text()))
+        left = int((tmp_path / "thing.log").read_text().split()[0])
+        os.kill(child.pid, signal.SIGKILL)
+        drive(child, lambda: child.restarts == 1)
+        end = time.monotonic() + 5
+        while _lives(left):
+            assert time.monotonic() < end, "a grandchild was left behind"
+            time.sleep(0.02)
+    finally:
+        child.stop()
