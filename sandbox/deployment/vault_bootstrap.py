@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from sandbox.deployment.vault_journal import Journal
+from sandbox.deployment.vault_recovery import end_root, root
 from sandbox.deployment.vault_server import replace_file
-from sandbox.deployment.vault_setup import configure
-from sandbox.errors import CredentialError, Unreachable, VaultUnreachable
+from sandbox.deployment.vault_setup import configure, digest, supervisor_login
+from sandbox.errors import Unreachable, VaultUnreachable
 from sandbox.statements import PublicKey
 from sandbox.vault.http import Vault
 from sandbox.vault.signing import public_keys
@@ -25,12 +27,17 @@ ISSUER = "https://vault.voice-sandbox"
 
 @dataclass(frozen=True)
 class Bootstrapped:
-    """What everybody may know of a configured Vault."""
+    """What everybody may know of a configured Vault.
+
+    ``current`` is false when a newer version of the product brought other policies and the recovery shares, which
+    mending them needs, are no longer here: :func:`refresh` with the shares.
+    """
 
     client_id: str
     issuer: str
     gate: tuple[PublicKey, ...]
     custodian: tuple[PublicKey, ...]
+    current: bool = True
 
 
 def bootstrap(
@@ -45,28 +52,68 @@ def bootstrap(
         Unreachable: ``vault.half_initialised`` when a crash lost the answer of the initialisation: nothing can be
             in it yet, so its directory may be deleted. ``vault.foreign`` when somebody else set this Vault up.
     """
-    journal = _Journal(directory)
+    journal = Journal(directory)
     if journal.stage == "done":
-        return journal.outcome()
+        if journal.setup != digest(templates) and journal.shares:
+            return refresh(addr, ca, directory, templates, journal.shares)
+        return _outcome(journal, templates)
     vault = Vault.at(addr, ca)
     try:
         if journal.stage in ("", "initialising"):
             _initialise(vault, journal, shares, threshold)  # steps 1 and 2
-        root = journal.root_token()
         if journal.stage == "configuring":
-            vault.use(root)
+            vault.use(journal.root_token)
             _settle(vault)
-            client_id, issuer, supervisor = configure(vault, templates, ISSUER)  # step 3
-            replace_file(directory / "supervisor.json", json.dumps(supervisor).encode(), 0o600)
-            journal.configured(client_id, issuer, public_keys(vault, "gate"), public_keys(vault, "custodian"))
-        _end_root(vault, root)  # step 5
-        journal.forget_root()
-        return journal.outcome()
+            _configure(vault, journal, templates)  # step 3
+            login = supervisor_login(vault)
+            replace_file(directory / "supervisor.json", json.dumps(login).encode(), 0o600)
+            journal.enter("configured")  # step 4
+        if journal.keeps_root:
+            end_root(vault, journal.root_token)  # step 5
+            journal.forget_root()
+        journal.enter("done")
     finally:
         vault.close()
+    return _outcome(journal, templates)
 
 
-def _initialise(vault: Vault, journal: _Journal, shares: int, threshold: int) -> None:
+def refresh(addr: str, ca: Path, directory: Path, templates: Path, shares: Sequence[str]) -> Bootstrapped:
+    """Write policies, roles and mounts anew, under a root token made for it. Changes no key, nobody's login.
+
+    Raises CredentialError when the recovery shares are too few or wrong.
+    """
+    journal = Journal(directory)
+    with root(addr, ca, directory / "supervisor.json", shares) as vault:
+        _configure(vault, journal, templates)
+    return _outcome(journal, templates)
+
+
+def _configure(vault: Vault, journal: Journal, templates: Path) -> None:
+    client_id, issuer = configure(vault, templates, ISSUER)
+    journal.note(
+        client_id=client_id,
+        issuer=issuer,
+        gate=[key.text for key in public_keys(vault, "gate")],
+        custodian=[key.text for key in public_keys(vault, "custodian")],
+        setup=digest(templates),
+    )
+
+
+def _outcome(journal: Journal, templates: Path) -> Bootstrapped:
+    held = journal.held
+    return Bootstrapped(
+        client_id=str(held["client_id"]),
+        issuer=str(held["issuer"]),
+        gate=tuple(PublicKey.from_text(text) for text in held["gate"]),
+        custodian=tuple(PublicKey.from_text(text) for text in held["custodian"]),
+        current=journal.setup == digest(templates),
+    )
+
+
+def _initialise(vault: Vault, journal: Journal, shares: int, threshold: int) -> None:
+    if journal.keeps_root:  # killed between its two notes
+        journal.enter("configuring")
+        return
     done = vault.read("sys/init").get("initialized") is True
     if done and journal.stage == "initialising":
         raise Unreachable(
@@ -80,7 +127,7 @@ def _initialise(vault: Vault, journal: _Journal, shares: int, threshold: int) ->
             code="vault.foreign",
             mend="restore its bootstrap.json and supervisor.json, or choose another --state",
         )
-    journal.initialising()
+    journal.enter("initialising")
     answer = vault.write("sys/init", {"recovery_shares": shares, "recovery_threshold": threshold})
     journal.initialised(str(answer["root_token"]), [str(share) for share in answer["recovery_keys_base64"]])
 
@@ -97,93 +144,3 @@ def _settle(vault: Vault, wait_s: float = 60.0) -> None:
             time.sleep(0.2)
             continue
         return
-
-
-def _end_root(vault: Vault, root: str) -> None:
-    """Revoke the root token (it may be dead from an earlier attempt) and prove it."""
-    vault.use(root)
-    for path in ("auth/token/revoke-self", "auth/token/lookup-self"):
-        try:
-            vault.write(path) if path.endswith("revoke-self") else vault.read(path)
-        except CredentialError as fault:
-            if fault.code != "credential.dead":
-                raise
-            continue
-        if path.endswith("lookup-self"):
-            raise Unreachable(
-                "the root token still lives", code="vault.root_alive", mend="run sandbox up again"
-            )
-    vault.use(None)
-
-
-class _Journal:
-    """``bootstrap.json`` (stage and outcome) and ``recovery.json`` (root token while it lives, recovery shares)."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        self._journal = directory / "bootstrap.json"
-        self._recovery = directory / "recovery.json"
-        self._held = _read(self._journal)
-
-    @property
-    def stage(self) -> str:
-        return str(self._held.get("stage", ""))
-
-    def initialising(self) -> None:
-        self._write({"stage": "initialising"})
-
-    def initialised(self, root: str, shares: list[str]) -> None:
-        replace_file(
-            self._recovery, json.dumps({"root_token": root, "recovery_shares": shares}).encode(), 0o600
-        )
-        self._write({"stage": "configuring"})
-
-    def configured(
-        self, client_id: str, issuer: str, gate: tuple[PublicKey, ...], custodian: tuple[PublicKey, ...]
-    ) -> None:
-        self._write(
-            {
-                "stage": "configured",
-                "client_id": client_id,
-                "issuer": issuer,
-                "gate": [key.text for key in gate],
-                "custodian": [key.text for key in custodian],
-            }
-        )
-
-    def root_token(self) -> str:
-        token = _read(self._recovery).get("root_token", "")
-        if not token and self.stage == "configuring":
-            raise Unreachable(
-                f"{self._recovery} is gone before Vault was set up", code="vault.half_initialised"
-            )
-        return str(token)
-
-    def forget_root(self) -> None:
-        shares = _read(self._recovery).get("recovery_shares", [])
-        replace_file(self._recovery, json.dumps({"recovery_shares": shares}).encode(), 0o600)
-        self._write({**self._held, "stage": "done"})
-
-    def outcome(self) -> Bootstrapped:
-        return Bootstrapped(
-            client_id=str(self._held["client_id"]),
-            issuer=str(self._held["issuer"]),
-            gate=tuple(PublicKey.from_text(text) for text in self._held["gate"]),
-            custodian=tuple(PublicKey.from_text(text) for text in self._held["custodian"]),
-        )
-
-    def _write(self, value: dict[str, Any]) -> None:
-        replace_file(self._journal, json.dumps(value).encode(), 0o600)
-        self._held = value
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        return {}
-    except ValueError:
-        raise Unreachable(
-            f"{path} is unreadable", code="vault.journal", mend="restore it from a backup"
-        ) from None
-    return value if isinstance(value, dict) else {}

@@ -11,23 +11,30 @@ from string import Template
 from typing import Any
 
 from sandbox.errors import CredentialError, NotFound
+from sandbox.statements import canonical_json, sha256
 from sandbox.vault.answers import part
 from sandbox.vault.http import Vault
 from sandbox.vault.signing import HANDS
 
+POLICIES = ("gate", "custodian", "supervisor", "person")
 MAX_USES = 10_000
 """Most uses of one run token: caps every request, also one that asks for none. About 10,000 data subjects."""
 
 
-def configure(vault: Vault, templates: Path, issuer: str) -> tuple[str, str, dict[str, str]]:
-    """(client id of identity tokens, their issuer, the supervisor's login)."""
+def digest(templates: Path) -> str:
+    """sha256 over the policies and this file: another one means that a Vault set up before is out of date."""
+    parts = [[name, sha256((templates / f"{name}.hcl").read_bytes())] for name in POLICIES]
+    return sha256(canonical_json([*parts, ["setup", sha256(Path(__file__).read_bytes())]]))
+
+
+def configure(vault: Vault, templates: Path, issuer: str) -> tuple[str, str]:
+    """(client id of identity tokens, their issuer)."""
     _mounts(vault)
     _signing_keys(vault)
     _policies(vault, templates)
     _run_role(vault)
-    supervisor = _logins(vault)
-    client_id, found = _identity(vault, issuer)
-    return client_id, found, supervisor
+    _logins(vault)
+    return _identity(vault, issuer)
 
 
 def _mounts(vault: Vault) -> None:
@@ -69,7 +76,7 @@ def _signing_keys(vault: Vault) -> None:
 
 def _policies(vault: Vault, templates: Path) -> None:
     userpass = str(part(vault.read("sys/auth/userpass"), "data")["accessor"])
-    for name in ("gate", "custodian", "supervisor", "person"):
+    for name in POLICIES:
         text = (templates / f"{name}.hcl").read_text()
         if name == "custodian":
             text = Template(text).substitute(userpass=userpass)
@@ -92,7 +99,7 @@ def _run_role(vault: Vault) -> None:
     )
 
 
-def _logins(vault: Vault) -> dict[str, str]:
+def _logins(vault: Vault) -> None:
     for hand in HANDS:
         vault.write(
             f"auth/approle/role/{hand}",
@@ -117,12 +124,16 @@ def _logins(vault: Vault) -> dict[str, str]:
             "bind_secret_id": True,
         },
     )
-    login = {
+
+
+def supervisor_login(vault: Vault) -> dict[str, str]:
+    """What ``supervisor.json`` holds: a new secret-id of the supervisor, and the role ids of the three."""
+    roles = {
         f"{hand}_role_id": str(part(vault.read(f"auth/approle/role/{hand}/role-id"), "data")["role_id"])
         for hand in (*HANDS, "supervisor")
     }
     fresh = part(vault.write("auth/approle/role/supervisor/secret-id"), "data")
-    return {**login, "secret_id": str(fresh["secret_id"])}
+    return {**roles, "secret_id": str(fresh["secret_id"])}
 
 
 def _identity(vault: Vault, issuer: str) -> tuple[str, str]:

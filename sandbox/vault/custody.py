@@ -72,7 +72,7 @@ class Custody:
             )
 
     def wrap_data_key(self, dataset: str, subject: str, key: bytes) -> str:
-        """``vault:v1:…``. Raises NotFound when the subject's key does not exist."""
+        """``vault:v1:…``. Raises CredentialError when the subject's key does not exist: none is made in passing."""
         body = {"plaintext": base64.b64encode(key).decode(), "context": context(dataset)}
         answer = self._vault.write(f"subjects/encrypt/{key_name(dataset, subject)}", body)
         return str(part(answer, "data")["ciphertext"])

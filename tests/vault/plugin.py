@@ -17,6 +17,7 @@ import pytest
 
 from sandbox.deployment.vault_bootstrap import Bootstrapped, bootstrap
 from sandbox.deployment.vault_login import write_login
+from sandbox.deployment.vault_recovery import root, supervise
 from sandbox.deployment.vault_server import VaultServer, start_server, stop
 from sandbox.vault.custody import Custody
 from sandbox.vault.http import Vault
@@ -69,7 +70,7 @@ class RealVault:
 
     def login_file(self, hand: str, **options: int) -> Path:
         target = self.root / f"{hand}-{next(_numbers)}.wrap"
-        write_login(self.addr, self.ca, self.server.directory / "supervisor.json", hand, target, **options)
+        write_login(self.addr, self.ca, self.supervisor_file, hand, target, **options)
         return target
 
     def gate(self) -> Minting:
@@ -80,6 +81,18 @@ class RealVault:
 
     def raw(self, token: str | None = None) -> Vault:
         return Vault.at(self.addr, self.ca, token)
+
+    @property
+    def supervisor_file(self) -> Path:
+        return self.server.directory / "supervisor.json"
+
+    def supervisor(self) -> Vault:
+        return supervise(self.addr, self.ca, self.supervisor_file)
+
+    def administrator(self) -> contextlib.AbstractContextManager[Vault]:
+        """A new root token, made from the recovery shares as an operator would."""
+        shares = json.loads((self.server.directory / "recovery.json").read_bytes())["recovery_shares"]
+        return root(self.addr, self.ca, self.supervisor_file, shares)
 
     def door(self) -> contextlib.AbstractContextManager[Path]:
         return tunnel(self.root / f"{next(_numbers)}.sock", self.server.port)
