@@ -1,0 +1,82 @@
+"""The doctor names what is wrong with its mend, and never ends at the first fault."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections import namedtuple
+from pathlib import Path
+
+import pytest
+
+from sandbox.deployment import doctor, layout, users
+from sandbox.deployment.doctor import Finding, examine
+from sandbox.deployment.places import Places
+
+
+@pytest.fixture
+def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Places:
+    """A state that is laid out, nothing running; an engine that answers and has no container."""
+    monkeypatch.setattr(users, "present", lambda: users.one_user(os.getuid(), os.getgid()))
+    monkeypatch.setattr(doctor, "_ask", lambda command: subprocess.CompletedProcess(command, 0, "", ""))
+    monkeypatch.setattr("shutil.which", lambda name: name)
+    places = Places(tmp_path / "s")
+    layout.make(layout.rooms(places, users.one_user(os.getuid(), os.getgid())))
+    return places
+
+
+def bad(found: list[Finding]) -> dict[str, Finding]:
+    return {finding.check: finding for finding in found if finding.level == "bad"}
+
+
+def test_a_sound_machine_has_nothing_to_mend(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "taken", lambda port: False)
+    assert bad(examine(places)) == {}
+
+
+def test_a_taken_port_is_found_before_up(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "taken", lambda port: port == 8200)
+    assert bad(examine(places))["ports"].mend == "sandbox up --vault-port 0"
+
+
+def test_a_missing_program_names_its_package(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.which", lambda name: None if name == "conmon" else name)
+    assert bad(examine(places))["machine"].mend == "apt-get install conmon"
+
+
+def test_an_open_private_room_is_found(places: Places) -> None:
+    places.vault.chmod(0o755)
+    assert "mode 755, not 700" in bad(examine(places))["permissions"].says
+
+
+def test_containers_without_a_gate_are_found(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+    def ask(command: list[str]) -> subprocess.CompletedProcess[str]:
+        return subprocess.CompletedProcess(command, 0, "r-7f3k9w\n" if "ps" in command else "", "")
+
+    monkeypatch.setattr(doctor, "_ask", ask)
+    assert "r-7f3k9w" in bad(examine(places))["containers"].says
+
+
+def test_a_full_disk_is_found(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr("shutil.disk_usage", lambda path: usage(10 << 30, 9 << 30, 1 << 30))
+    assert "revocation" in bad(examine(places))["disk"].mend
+
+
+def test_an_engine_that_does_not_answer_is_found(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        doctor, "_ask", lambda command: subprocess.CompletedProcess(command, 125, "", "Error: no cgroup\n")
+    )
+    assert "no cgroup" in bad(examine(places))["engine"].says
+
+
+def test_a_check_that_fails_is_a_finding_and_the_others_go_on(
+    places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hang(command: list[str]) -> subprocess.CompletedProcess[str]:
+        raise subprocess.TimeoutExpired(command, 30)
+
+    monkeypatch.setattr(doctor, "_ask", hang)
+    found = examine(places)
+    assert "could not be checked" in bad(found)["engine"].says
+    assert any(finding.check == "disk" for finding in found)
