@@ -10,13 +10,19 @@ from sandbox.cli.context import current
 from sandbox.cli.show import marks
 from sandbox.errors import Unreachable, Usage
 
+NEW_LENGTH_MIN = 12
+
 
 @click.command()
 @click.argument("name")
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input (one line).")
-def login(name: str, password_stdin: bool) -> None:
+@click.option(
+    "--new-password", is_flag=True, help="Also set a new one (with --password-stdin: the second line)."
+)
+def login(name: str, password_stdin: bool, new_password: bool) -> None:
     """\b
     sandbox login eng.li
+    sandbox login eng.li --new-password
 
     Keeps a short-lived Vault token in your runtime directory, readable by you alone.
     """
@@ -26,7 +32,11 @@ def login(name: str, password_stdin: bool) -> None:
     here = current()
     public = Public.read(here.state)
     password = _password(password_stdin)
-    token = people.login(public.vault_addr, Address.of(here.state).vault_ca, name, password)
+    ca = Address.of(here.state).vault_ca
+    token = people.login(public.vault_addr, ca, name, password)
+    if new_password:
+        chosen = _password(password_stdin, new=True)
+        people.change_password(public.vault_addr, ca, token, name, chosen)
     Login.at(here.state, here.environ).save(token)
     if here.as_json:
         here.emit({"name": name})
@@ -84,11 +94,13 @@ def whoami() -> None:
     click.echo(f"{name}   {shown}")
 
 
-def _password(from_stdin: bool) -> str:
+def _password(from_stdin: bool, new: bool = False) -> str:
+    """Raises Usage when there is no terminal to ask at, or nothing was given."""
     if from_stdin:
         password = sys.stdin.readline().rstrip("\n")
     elif sys.stdin.isatty():
-        password = str(click.prompt("Password", hide_input=True, err=True))
+        words = "New password" if new else "Password"
+        password = str(click.prompt(words, hide_input=True, confirmation_prompt=new, err=True))
     else:
         raise Usage(
             "there is no terminal to ask for the password",
@@ -96,4 +108,6 @@ def _password(from_stdin: bool) -> str:
         )
     if not password:
         raise Usage("the password is empty")
+    if new and len(password) < NEW_LENGTH_MIN:
+        raise Usage(f"a new password has at least {NEW_LENGTH_MIN} characters")
     return password

@@ -107,7 +107,7 @@ def _permissions(places: Places, settings: Settings) -> Iterator[Finding]:
         yield Finding("permissions", "ok", "every directory has its owner and mode")
     if places.first_login.exists():
         says = f"the first person's password still lies in {places.first_login}"
-        yield Finding("first login", "note", says, "log in, change it, then delete the file")
+        yield Finding("first login", "note", says, "sandbox login NAME --new-password, then delete the file")
 
 
 def _services(places: Places, settings: Settings) -> Iterator[Finding]:
