@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 import click
@@ -21,7 +22,16 @@ from sandbox.cli.up_view import UpView
 )
 @click.option("--engine", type=click.Choice(["podman", "docker"]), help="The container engine.")
 @click.option("--tracking-uri", help="A MLflow server of your own, instead of the embedded one.")
-def up(vault_port: int | None, web_port: int | None, engine: str | None, tracking_uri: str | None) -> None:
+@click.option(
+    "--public-speech", type=click.Path(path_type=Path), help="Speech for dry runs: metadata.csv and files."
+)
+def up(
+    vault_port: int | None,
+    web_port: int | None,
+    engine: str | None,
+    tracking_uri: str | None,
+    public_speech: Path | None,
+) -> None:
     """\b
     sandbox up
     sandbox --state /srv/voices up --vault-port 8210 --web-port 8310
@@ -38,7 +48,7 @@ def up(vault_port: int | None, web_port: int | None, engine: str | None, trackin
         board = bring_up(
             here.places,
             Source.running(os.environ),
-            Asked(vault_port, web_port, engine, tracking_uri),
+            Asked(vault_port, web_port, engine, tracking_uri, public_speech),
             view.say,
             view.seen,
         )

@@ -70,6 +70,11 @@ class Places:
     def public(self) -> Path:
         return self.app / "public.json"
 
+    @cached_property
+    def public_set(self) -> Path:
+        """The public speech of dry runs."""
+        return self.app / "public"
+
     # Vault's user
     @cached_property
     def vault(self) -> Path:

@@ -10,9 +10,10 @@ import contextlib
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
-from sandbox.deployment import daemon, layout, users
+from sandbox.deployment import daemon, layout, public_set, users
 from sandbox.deployment.install import Source, differs, install
 from sandbox.deployment.locks import holder, only_one
 from sandbox.deployment.places import Places
@@ -29,6 +30,7 @@ class Asked:
     web_port: int | None = None
     engine: str | None = None
     tracking_uri: str | None = None
+    public_speech: Path | None = None
 
 
 def up(
@@ -42,7 +44,7 @@ def up(
     with only_one(places.up_lock, "another `sandbox up`"), _resumable(places):
         settings = _settings(places, source, asked)
         running = holder(places.supervisor_lock) != 0
-        if running and (differs(places, source) or settings != Settings.read(places)):
+        if running and (differs(places, source) or settings != Settings.read(places) or asked.public_speech):
             say("something changed since it was started: taking it down first")
             daemon.stop(places)
             running = False
@@ -55,6 +57,9 @@ def up(
                 say(f"note: {users.ALONE}")
             settings.write(places)
             install(places, source, say)
+            public_set.bring(places, asked.public_speech) if asked.public_speech else public_set.publish(
+                places
+            )
             daemon.start(places)
         return daemon.watch(places, seen)
 

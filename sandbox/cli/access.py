@@ -1,0 +1,89 @@
+"""`sandbox access grant|revoke|list`: who may use which dataset for what, until when."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from sandbox.cli.context import current
+from sandbox.cli.show import grid, local_time, marks
+
+PURPOSES = ("train", "optimise", "test", "evaluate", "serve_custom_tts")
+
+
+@click.group()
+def access() -> None:
+    """\b
+    sandbox access grant eng.li --dataset studio-01 --purpose train --until 2026-12-31T23:59:59+08:00
+    sandbox access revoke ac-7f3k9w
+    """
+
+
+@access.command()
+@click.argument("person")
+@click.option("--dataset", required=True)
+@click.option("--purpose", "purposes", type=click.Choice(PURPOSES), multiple=True, required=True)
+@click.option("--until", required=True, help="With its offset: 2026-12-31T23:59:59+08:00")
+def grant(person: str, dataset: str, purposes: tuple[str, ...], until: str) -> None:
+    """\b
+    sandbox access grant eng.li --dataset studio-01 --purpose train --until 2026-12-31T23:59:59+08:00
+
+    Never longer than the person's NDA and training last, and never for an auditor.
+    """
+    here = current()
+    body = {"person": person, "dataset": dataset, "purposes": list(purposes), "until": until}
+    with here.custodian() as custodian:
+        answer = custodian.post("/v1/access", body)
+    if here.as_json:
+        here.emit(answer)
+    else:
+        click.echo(
+            f"{marks(sys.stdout).good} granted    {answer['id']} {person} {dataset} {' '.join(purposes)}"
+        )
+
+
+@access.command()
+@click.argument("access_id")
+def revoke(access_id: str) -> None:
+    """\b
+    sandbox access revoke ac-7f3k9w
+    """
+    here = current()
+    with here.custodian() as custodian:
+        answer = custodian.post("/v1/access", {"revoke": access_id})
+    if here.as_json:
+        here.emit(answer)
+    else:
+        click.echo(f"{marks(sys.stdout).good} revoked    {access_id}")
+
+
+@access.command("list")
+@click.option("--person", default="", help="Only this person's.")
+@click.option("--dataset", default="", help="Only to this dataset.")
+def list_(person: str, dataset: str) -> None:
+    """\b
+    sandbox access list --person eng.li
+    """
+    here = current()
+    with here.custodian() as custodian:
+        found = list(custodian.pages("/v1/access", {"person": person, "dataset": dataset}))
+    if here.as_json:
+        for entry in found:
+            here.emit(entry)
+        return
+    rows = [
+        (
+            str(entry["id"]),
+            str(entry["person"]),
+            str(entry["dataset"]),
+            " ".join(entry["purposes"]),
+            str(entry["status"]),
+            local_time(str(entry["until"])),
+        )
+        for entry in found
+    ]
+    grid(here.console, ("access", "person", "dataset", "purposes", "status", "until"), rows)
+
+
+command = access

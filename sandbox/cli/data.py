@@ -1,0 +1,178 @@
+"""`sandbox data seal|list|show|verify`: Party A's recordings, from a folder to ciphertext."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sandbox.cli.context import current
+from sandbox.cli.show import grid, local_time, marks, thousands
+from sandbox.errors import RunFailed
+
+if TYPE_CHECKING:
+    from sandbox.client.folders import Recording
+
+
+@click.group()
+def data() -> None:
+    """\b
+    sandbox data seal ./studio --dataset studio-01 --agreement dsa-2026-0001
+    sandbox data verify studio-01
+    """
+
+
+@data.command()
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False, exists=True))
+@click.option("--dataset", required=True, help="Its name in the agreement.")
+@click.option("--agreement", required=True, help="The agreement in force that lists it.")
+@click.option("--subject", default="", help="The speaker's pseudonym, where the folder names none: spk_…")
+@click.option(
+    "--subjects", type=click.Path(path_type=Path, dir_okay=False, exists=True), help="CSV: speaker,subject."
+)
+@click.option("--language", default="", help="Where the folder names none: en, pt-BR")
+@click.option("--region", default="", help="Where it is stored, if the agreement allows several.")
+@click.option("--add", is_flag=True, help="Add to a dataset that is sealed already.")
+@click.option("--set-aside", is_flag=True, help="Seal the good recordings even when some are bad.")
+@click.option("--downmix", is_flag=True, help="Make mono of stereo.")
+@click.option("--resample", type=int, help="Change every recording to this rate in Hz.")
+@click.option("--max-seconds", type=float, help="The longest utterance taken (60).")
+def seal(
+    folder: Path,
+    dataset: str,
+    agreement: str,
+    subject: str,
+    subjects: Path | None,
+    language: str,
+    **wishes: Any,
+) -> None:
+    """\b
+    sandbox data seal ./studio --dataset studio-01 --agreement dsa-2026-0001
+
+    Reads LJSpeech, VCTK, or a metadata.csv with file,text,subject,language. A bad recording stops the sealing, unless
+    --set-aside; the list of bad ones is written to DATASET.quarantine.csv. Speakers are pseudonyms: spk_….
+    """
+    from sandbox.cli.data_view import SealView
+    from sandbox.client.folders import Defaults, read_folder
+
+    here = current()
+    found = read_folder(folder, Defaults(subject, language, _names(subjects)))
+    request = {"dataset": dataset, "agreement": agreement, **{k: v for k, v in wishes.items() if v}}
+    with here.custodian() as custodian, SealView(here, dataset, len(found)) as view:
+        for line in custodian.stream("/v1/seals", _upload(request, view.counted(found))):
+            view.seen(line)
+
+
+@data.command("list")
+def list_() -> None:
+    """\b
+    sandbox data list
+    """
+    here = current()
+    with here.custodian() as custodian:
+        found = custodian.get("/v1/datasets")["items"]
+    if here.as_json:
+        for entry in found:
+            here.emit(entry)
+        return
+    head = ("dataset", "version", "records", "hours", "people", "agreement", "kept until")
+    rows = [
+        (
+            str(entry["dataset"]),
+            str(entry["version"]),
+            thousands(entry["records"]),
+            f"{entry['hours']:.2f}",
+            str(len(entry["subjects"])),
+            str(entry["agreement"]),
+            local_time(str(entry["retention_until"])),
+        )
+        for entry in found
+    ]
+    grid(here.console, head, rows)
+
+
+@data.command()
+@click.argument("dataset")
+def show(dataset: str) -> None:
+    """\b
+    sandbox data show studio-01
+
+    The newest signed manifest: what the dataset is, for what, until when. No voice, no transcript, no name.
+    """
+    here = current()
+    with here.custodian() as custodian:
+        found = custodian.get(f"/v1/datasets/{dataset}")
+    if here.as_json:
+        here.emit(found)
+        return
+    for name in (
+        "dataset",
+        "version",
+        "manifest",
+        "records",
+        "hours",
+        "agreement",
+        "region",
+        "retention_until",
+    ):
+        here.console.print(f"{name.replace('_', ' '):<16} {found[name]}", soft_wrap=True)
+    for name in ("purposes", "subjects", "tombstones"):
+        here.console.print(f"{name:<16} {' '.join(found[name]) or '-'}", soft_wrap=True)
+    here.console.print(f"{'shards':<16} {len(found['shards'])}")
+
+
+@data.command()
+@click.argument("dataset")
+def verify(dataset: str) -> None:
+    """\b
+    sandbox data verify studio-01
+
+    Compares every byte with what was signed. Exit code 6 names the first object that differs.
+    """
+    here = current()
+    last: dict[str, Any] = {}
+    with here.custodian() as custodian:
+        for line in custodian.stream(f"/v1/datasets/{dataset}/verify", iter(())):
+            last = line
+            if here.as_json:
+                here.emit(line)
+    if last.get("event") != "verified":
+        raise RunFailed(
+            "the custodian stopped before the end", code="verify.cut_short", mend="sandbox status"
+        )
+    if not here.as_json:
+        here.console.print(
+            f"{marks(here.console.file).good} verified   {last['dataset']}@{last['version']}: "
+            f"{thousands(last['bytes'])} bytes in {last['shards']} shards are what was signed",
+            soft_wrap=True,
+        )
+
+
+def _upload(request: dict[str, Any], recordings: Iterable[Recording]) -> Iterator[bytes]:
+    import json
+
+    from sandbox.client import tar_stream
+
+    def members() -> Iterator[tuple[str, bytes]]:
+        yield "request.json", json.dumps(request).encode()
+        for number, recording in enumerate(recordings):
+            facts, audio = recording.facts(), recording.audio()
+            yield f"{number:06d}.json", json.dumps(facts).encode()
+            yield f"{number:06d}.audio", audio
+
+    return tar_stream(members())
+
+
+def _names(path: Path | None) -> dict[str, str]:
+    """Speaker to pseudonym, from a CSV with these two columns and no header."""
+    import csv
+
+    if path is None:
+        return {}
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        return {row[0].strip(): row[1].strip() for row in csv.reader(file) if len(row) >= 2}
+
+
+command = data

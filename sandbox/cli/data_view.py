@@ -1,0 +1,99 @@
+"""How sealing looks: a bar while files are read, what was set aside, and one line at the end."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from sandbox.cli.context import Context
+from sandbox.cli.show import marks, thousands
+
+if TYPE_CHECKING:
+    from sandbox.client.folders import Recording
+
+
+class SealView:
+    """Shows one sealing; writes the list of what was set aside to ``<dataset>.quarantine.csv``."""
+
+    def __init__(self, here: Context, dataset: str, total: int) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+        self._here = here
+        self._mark = marks(here.console.file)
+        self._list = Path(f"{dataset}.quarantine.csv")
+        self._aside: list[Mapping[str, Any]] = []
+        self._people: set[str] = set()
+        self._progress = Progress(
+            TextColumn("  reading   "),
+            BarColumn(),
+            MofNCompleteColumn(),
+            console=here.console,
+            disable=here.as_json or not here.console.is_terminal,
+            transient=True,
+        )
+        self._task = self._progress.add_task("reading", total=total)
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, at: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+        self._told_aside()
+
+    def counted(self, recordings: Iterable[Recording]) -> Iterator[Recording]:
+        """The recordings as they go out, each moving the bar."""
+        for recording in recordings:
+            self._people.add(recording.subject)
+            yield recording
+            self._progress.advance(self._task)
+
+    def seen(self, line: Mapping[str, Any]) -> None:
+        if self._here.as_json:
+            self._here.emit(line)
+        if line.get("event") == "set_aside":
+            self._aside.append(line)
+        elif line.get("event") == "sealed":
+            self._progress.stop()
+            self._told_aside()
+            self._sealed(line)
+
+    def _told_aside(self) -> None:
+        if not self._aside:
+            return
+        with self._list.open("w", encoding="utf-8", newline="") as file:
+            rows = csv.writer(file)
+            rows.writerow(["file", "code", "why"])
+            rows.writerows([line["file"], line["code"], line["why"]] for line in self._aside)
+        kinds = Counter(str(line["code"]) for line in self._aside)
+        told = ", ".join(f"{count} {code}" for code, count in kinds.most_common())
+        if not self._here.as_json:
+            self._here.console.print(
+                f"  [red]{self._mark.bad}[/red] {len(self._aside)} files set aside (list: {self._list}): {told}",
+                soft_wrap=True,
+            )
+        self._aside = []
+
+    def _sealed(self, line: Mapping[str, Any]) -> None:
+        if self._here.as_json:
+            return
+        mark = self._mark
+        grown = 100 * (line["sealed_bytes"] / max(1, line["plain_bytes"]) - 1)
+        barred = sorted({subject for subjects in line["barred"].values() for subject in subjects})
+        self._here.console.print(
+            f"{mark.good} sealed     {thousands(line['added'])} records, {len(self._people)} keys, "
+            f"{line['shards']} shards, {grown:+.1f} % in size {mark.dot} {line['hours']:.2f} h {mark.dot} "
+            f"{' '.join(line['languages'])} {mark.dot} manifest v{line['version']} signed",
+            soft_wrap=True,
+        )
+        if barred:
+            self._here.console.print(
+                f"  [yellow]{mark.warn}[/yellow] barred until they consent: {' '.join(barred)}",
+                soft_wrap=True,
+            )
