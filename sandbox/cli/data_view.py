@@ -75,7 +75,7 @@ class SealView:
         told = ", ".join(f"{count} {code}" for code, count in kinds.most_common())
         if not self._here.as_json:
             self._here.console.print(
-                f"  [red]{self._mark.bad}[/red] {len(self._aside)} files set aside (list: {self._list}): {told}",
+                f"  [red]{self._mark.bad}[/red] {_count(len(self._aside), 'file')} set aside (list: {self._list}): {told}",
                 soft_wrap=True,
             )
         self._aside = []
@@ -87,8 +87,8 @@ class SealView:
         grown = 100 * (line["sealed_bytes"] / max(1, line["plain_bytes"]) - 1)
         barred = sorted({subject for subjects in line["barred"].values() for subject in subjects})
         self._here.console.print(
-            f"{mark.good} sealed     {thousands(line['added'])} records, {len(self._people)} keys, "
-            f"{line['shards']} shards, {grown:+.1f} % in size {mark.dot} {line['hours']:.2f} h {mark.dot} "
+            f"{mark.good} sealed     {_count(line['added'], 'record')}, {_count(len(self._people), 'key')}, "
+            f"{_count(line['shards'], 'shard')}, {grown:+.1f} % in size {mark.dot} {line['hours']:.2f} h {mark.dot} "
             f"{' '.join(line['languages'])} {mark.dot} manifest v{line['version']} signed",
             soft_wrap=True,
         )
@@ -97,3 +97,7 @@ class SealView:
                 f"  [yellow]{mark.warn}[/yellow] barred until they consent: {' '.join(barred)}",
                 soft_wrap=True,
             )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{thousands(number)} {noun}{'' if number == 1 else 's'}"

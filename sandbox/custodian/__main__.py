@@ -49,10 +49,11 @@ def _serve(state: Path) -> int:
         lost.set()
         os.kill(os.getpid(), signal.SIGTERM)
 
-    password = first_person(desk, FIRST_PERSON)
-    if password is not None:
+    def keep(password: str) -> None:
         login = {"name": FIRST_PERSON, "password": password}
         write_file(private / "first-login.json", json.dumps(login).encode() + b"\n", PRIVATE)
+
+    if first_person(desk, FIRST_PERSON, keep):
         journal.say("person.first", person=FIRST_PERSON)
     mend(desk)
     threading.Thread(target=upkeep, args=(desk, custody.renew, stop, end), name="upkeep", daemon=True).start()

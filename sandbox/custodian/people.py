@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
 from sandbox.custodian.desk import Desk
 from sandbox.custodian.registers import check
-from sandbox.errors import NotPermitted
+from sandbox.errors import NotPermitted, Usage
 from sandbox.policy.entries import PersonEntry
 from sandbox.records import check_id
 from sandbox.runs import utc
 
 APPROVER = "party_a_approver"
 STEWARD = "data_steward"
+MIN_PASSWORD = 12
 _PASSWORD_BYTES = 18
 
 
@@ -28,37 +29,43 @@ def require(desk: Desk, caller: str, *roles: str) -> None:
 
 
 def enter_person(desk: Desk, caller: str, body: Mapping[str, Any]) -> dict[str, Any]:
-    """Enter or change a person; a new one gets a login, whose first password is answered once and kept nowhere.
+    """Enter or change a person; a new one gets a login.
 
-    The login is made first: an entry without a login would name somebody who cannot come, a login without an entry
-    holds no role.
+    Its first password is the one asked for (``password``, which also sets an old one anew), or is drawn here, answered
+    once and kept nowhere. The login is made first: an entry without a login would name somebody who cannot come, a
+    login without an entry holds no role.
     """
     require(desk, caller, APPROVER)
-    entry = check(PersonEntry, "people", {"status": "active", **body})
+    said = {"status": "active", **body}
+    asked = said.pop("password", None)
+    if asked is not None and not (isinstance(asked, str) and MIN_PASSWORD <= len(asked) <= 256):
+        raise Usage(f"a password has at least {MIN_PASSWORD} characters", code="password.short")
+    entry = check(PersonEntry, "people", said)
     with desk.lock:
         known = desk.now("people").people.get(entry.person)
-        password = None
+        drawn = None
         if entry.status == "left":
             desk.vault.disable_person(entry.person)
-        elif known is None or known.status == "left":
-            password = secrets.token_urlsafe(_PASSWORD_BYTES)
-            desk.vault.add_person(entry.person, password)
+        elif asked is not None or known is None or known.status == "left":
+            drawn = None if asked is not None else secrets.token_urlsafe(_PASSWORD_BYTES)
+            desk.vault.add_person(entry.person, asked or drawn or "")
         entered = desk.registers.append("people", [entry.model_dump(mode="json")], caller)[-1]
     answer: dict[str, Any] = {"person": entry.person, "seq": entered.seq, "digest": entered.digest}
-    return answer if password is None else {**answer, "password": password}
+    return answer if drawn is None else {**answer, "password": drawn}
 
 
-def first_person(desk: Desk, name: str) -> str | None:
-    """At the very first start: Party A's approver, who enters everybody else.
+def first_person(desk: Desk, name: str, keep: Callable[[str], None]) -> bool:
+    """At the very first start: Party A's approver, who enters everybody else. Whether this was it.
 
-    Returns the password, or None when somebody was entered before.
+    ``keep`` gets the password before the person is entered: a crash between makes a new one, and loses none.
     """
     with desk.lock:
         if desk.registers.entries("people"):
-            return None
+            return False
         check_id("person", name)
         password = secrets.token_urlsafe(_PASSWORD_BYTES)
         desk.vault.add_person(name, password)
+        keep(password)
         year = utc(desk.clock() + timedelta(days=365))
         entry = {
             "person": name,
@@ -69,4 +76,4 @@ def first_person(desk: Desk, name: str) -> str | None:
             "status": "active",
         }
         desk.registers.append("people", [entry], "custodian")
-        return password
+        return True

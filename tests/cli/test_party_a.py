@@ -1,4 +1,4 @@
-"""Party A at the terminal: from a folder to ciphertext, people, access, consents, erasure. The custodian is the real one."""
+"""Party A at the terminal, against the real routes: from a folder to ciphertext, people, access, consents, erasure."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def seal(sandbox: Sandbox, folder: Path, *more: str) -> object:
 def test_a_folder_is_sealed_listed_shown_and_verified(desk: Desk, sandbox: Sandbox, studio: Path) -> None:
     said = seal(sandbox, studio)
     assert said.code == 0, said.err
-    assert "sealed     3 records, 2 keys, 1 shards" in said.out and "manifest v1 signed" in said.out
+    assert "sealed     3 records, 2 keys, 1 shard," in said.out and "manifest v1 signed" in said.out
     assert "barred until they consent: spk_anna spk_ben0" in said.out
     assert "digits" in sandbox("data", "list").out
     shown = json.loads(sandbox("data", "show", "digits", "--json").out)
@@ -81,7 +81,7 @@ def test_bad_recordings_stop_the_sealing_and_are_listed(desk: Desk, sandbox: San
     assert "1.wav,audio.empty" in Path("digits.quarantine.csv").read_text()
     assert desk.datasets() == []
     said = seal(sandbox, studio, "--set-aside")
-    assert said.code == 0 and "1 files set aside (list: digits.quarantine.csv)" in said.out
+    assert said.code == 0 and "1 file set aside (list: digits.quarantine.csv)" in said.out
     assert desk.manifest("digits").manifest.records == 2
 
 

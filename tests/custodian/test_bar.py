@@ -114,7 +114,7 @@ def test_what_may_not_be_activated(tmp_path, case):
     desk = make_desk(tmp_path, FakeCustody())
     from sandbox.custodian.people import first_person
 
-    first_person(desk, STEWARD)
+    first_person(desk, STEWARD, lambda password: None)
     with pytest.raises(error):
         activate(desk, STEWARD, body)
     assert desk.registers.entries("status") == [] and desk.vault.derivatives == set()

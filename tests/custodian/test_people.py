@@ -38,6 +38,13 @@ def test_a_new_person_gets_a_login_once(desk):
     assert desk.now("people").people["eng.li"].roles == ("ml_engineer", "operator")
 
 
+def test_a_password_may_be_chosen_and_is_never_answered(desk):
+    assert "password" not in enter_person(desk, STEWARD, person(password="a long enough one"))
+    assert desk.vault.people["eng.li"] == "a long enough one"
+    with pytest.raises(Usage):
+        enter_person(desk, STEWARD, person("eng.wu", password="short"))
+
+
 def test_whoever_left_cannot_come_and_does_nothing(desk):
     enter_person(desk, STEWARD, person("a.steward", party="A", roles=["data_steward"]))
     enter_person(desk, STEWARD, person("a.steward", party="A", roles=["data_steward"], status="left"))
@@ -47,7 +54,7 @@ def test_whoever_left_cannot_come_and_does_nothing(desk):
 
 
 def test_there_is_one_first_person(desk):
-    assert first_person(desk, "a.other") is None
+    assert not first_person(desk, "a.other", lambda password: None)
     assert "a.other" not in desk.vault.people
 
 

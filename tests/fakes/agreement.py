@@ -58,7 +58,8 @@ datasets:
     subjects: {{under_14: 0, aged_14_17: 0, guardian_registry: null, minor_access_approver: null}}
     legal_basis: {{type: consent, pipl_article: "13(1)(1)", separate_consent: true}}
     notice_given:
-      {{purpose: true, method: true, retention: true, recipient_named: true, necessity_and_impact: true, sha256: {_DIGEST}}}
+      {{purpose: true, method: true, retention: true, recipient_named: true, necessity_and_impact: true,
+       sha256: {_DIGEST}}}
     impact_assessment: {{sha256: {_DIGEST}, approved_on: 2026-01-25, kept_until: 2029-01-25}}
     purposes: [train, test]
     retention: {{until: 2027-01-31T23:59:59+08:00, on_expiry: destroy, grace: P0D}}
