@@ -52,7 +52,12 @@ class Session:
             CredentialError: it was created by another path than ``expect``.
             VaultUnreachable: no door, another certificate, or no answer in time.
         """
-        session = cls(Vault.through(door, ca_pem))
+        return cls.over(Vault.through(door, ca_pem), wrap_token, expect)
+
+    @classmethod
+    def over(cls, vault: Vault, wrap_token: str | None, expect: str = RUN_TOKEN) -> Session:
+        """:meth:`open` over a conversation that stands already; closes it when it raises."""
+        session = cls(vault)
         try:
             if wrap_token is not None:
                 answer = session._unwrap(wrap_token, expect)
