@@ -21,8 +21,8 @@ def down(purge: bool, yes: bool) -> None:
     """\b
     sandbox down
 
-    Stops MLflow's pages, gate, custodian, launcher and Vault, in this order. Runs under way end as failed
-    after a minute.
+    Stops MLflow's pages, gate, custodian, launcher and Vault, in this order. Runs under way end
+    as failed.
     """
     from sandbox.deployment.down import down as take_down
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from sandbox.deployment import board, health, layout, requirements, users
+from sandbox.deployment import board, containers, health, layout, requirements, users
 from sandbox.deployment.files import read_json
 from sandbox.deployment.locks import holder
 from sandbox.deployment.places import Places
@@ -19,7 +19,6 @@ from sandbox.errors import SandboxError
 
 #: Below this, sealing or Vault's audit may stop: Vault answers nothing when its audit file cannot be written.
 DISK_FREE_MIN = 5 << 30
-LABEL = "voice-sandbox.run"
 
 
 @dataclass(frozen=True)
@@ -84,10 +83,9 @@ def _engine(places: Places, settings: Settings) -> Iterator[Finding]:
 
 def _orphans(places: Places, settings: Settings) -> Iterator[Finding]:
     """Containers with our label while no gate runs: nobody watches them."""
-    listed = _ask([settings.engine, "ps", "-a", "--filter", f"label={LABEL}", "--format", "{{.Names}}"])
-    names = listed.stdout.split()
+    names = [entry.run for entry in containers.live(places, settings)]
     if names and not health.answers_http(places.gate_socket):
-        mend = f"sandbox up settles them, or: {settings.engine} rm -f {' '.join(names[:3])}"
+        mend = "sandbox up settles them, sandbox down ends them"
         yield Finding("containers", "bad", f"{len(names)} run without a gate: {', '.join(names[:5])}", mend)
     else:
         yield Finding("containers", "ok", f"{len(names)} live, watched by the gate" if names else "no orphan")

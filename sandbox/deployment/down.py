@@ -7,13 +7,15 @@ import os
 import shutil
 
 from sandbox.deployment import daemon
+from sandbox.deployment.containers import remove_all
 from sandbox.deployment.locks import holder, only_one
 from sandbox.deployment.places import Places
+from sandbox.deployment.settings import Settings
 from sandbox.errors import NotPermitted, Usage
 
 
 def down(places: Places, *, purge: bool = False) -> bool:
-    """Take it down; returns whether anything ran. May run twice.
+    """Take it down, and end every container it started; returns whether anything ran. May run twice.
 
     Raises Usage when there is nothing at this state, Conflict while an ``up`` is at work.
     """
@@ -25,6 +27,7 @@ def down(places: Places, *, purge: bool = False) -> bool:
         with only_one(places.up_lock, "a `sandbox up`"):
             pass
     ran = daemon.stop(places)
+    remove_all(places, Settings.read(places))
     if purge:
         _purge(places)
     return ran

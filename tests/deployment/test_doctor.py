@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.deployment import doctor, layout, users
+from sandbox.deployment import containers, doctor, layout, users
+from sandbox.deployment.containers import Live
 from sandbox.deployment.doctor import Finding, examine
 from sandbox.deployment.places import Places
 
@@ -19,6 +20,7 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Places:
     """A state that is laid out, nothing running; an engine that answers and has no container."""
     monkeypatch.setattr(users, "present", lambda: users.one_user(os.getuid(), os.getgid()))
     monkeypatch.setattr(doctor, "_ask", lambda command: subprocess.CompletedProcess(command, 0, "", ""))
+    monkeypatch.setattr(containers, "live", lambda *_: [])
     monkeypatch.setattr("shutil.which", lambda name: name)
     places = Places(tmp_path / "s")
     layout.make(layout.rooms(places, users.one_user(os.getuid(), os.getgid())))
@@ -50,10 +52,7 @@ def test_an_open_private_room_is_found(places: Places) -> None:
 
 
 def test_containers_without_a_gate_are_found(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
-    def ask(command: list[str]) -> subprocess.CompletedProcess[str]:
-        return subprocess.CompletedProcess(command, 0, "r-7f3k9w\n" if "ps" in command else "", "")
-
-    monkeypatch.setattr(doctor, "_ask", ask)
+    monkeypatch.setattr(containers, "live", lambda *_: [Live("r-7f3k9w", "9a1c")])
     assert "r-7f3k9w" in bad(examine(places))["containers"].says
 
 
