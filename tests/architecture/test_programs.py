@@ -48,7 +48,9 @@ def loaded(modules: list[str], among: list[str], tmp_path: Path) -> set[str]:
 
 @pytest.mark.parametrize("package", HOST)
 def test_a_host_program_loads_no_torch(package: str, tmp_path: Path) -> None:
-    assert loaded(modules_of(package), HEAVY, tmp_path) == set()
+    # Alembic runs env.py itself, inside a migration.
+    modules = [name for name in modules_of(package) if not name.endswith("migrations.env")]
+    assert loaded(modules, HEAVY, tmp_path) == set()
 
 
 def test_the_keeper_loads_no_torch(tmp_path: Path) -> None:
