@@ -2,7 +2,7 @@
 
 ``python -m sandbox.isolation.launcher --state S --owner-uid N``
 
-1. Only the owner (the gate's Unix user) may speak to it: the socket is 0600 and the caller's uid is asked of the kernel.
+1. Only the owner (the gate's Unix user) may speak to it: the socket is 0600 and the kernel is asked who calls.
 2. It builds the engine's arguments itself, from a spec that has no field for one, and refuses mounts
    outside the state directory.
 3. It passes an order on and keeps nothing of it.
