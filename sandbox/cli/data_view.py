@@ -75,7 +75,8 @@ class SealView:
         told = ", ".join(f"{count} {code}" for code, count in kinds.most_common())
         if not self._here.as_json:
             self._here.console.print(
-                f"  [red]{self._mark.bad}[/red] {_count(len(self._aside), 'file')} set aside (list: {self._list}): {told}",
+                f"  [red]{self._mark.bad}[/red] {_count(len(self._aside), 'file')} set aside "
+                f"(list: {self._list}): {told}",
                 soft_wrap=True,
             )
         self._aside = []

@@ -90,9 +90,9 @@ class Folder:
     def partial(self, folder: str) -> Partial:
         """A nameless file in ``folder`` that becomes an object when it is published."""
         try:
-            self.root.mkdir(mode=FOLDER_MODE, exist_ok=True)
-            (self.root / folder).mkdir(mode=FOLDER_MODE, exist_ok=True)
-            (self.root / folder).chmod(FOLDER_MODE)
+            for place in (self.root, self.root / folder):
+                place.mkdir(exist_ok=True)
+                place.chmod(FOLDER_MODE)  # whatever the umask is
             return Partial(self.root, self.root / folder / f".partial-{secrets.token_hex(8)}")
         except OSError as fault:
             raise storage_fault(fault) from None
