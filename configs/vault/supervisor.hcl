@@ -10,6 +10,6 @@ path "auth/approle/role/custodian/secret-id" {
   max_wrapping_ttl = "120s"
 }
 # Without these nobody could ever mend a policy again; they open nothing without the recovery shares.
-path "sys/generate-root-token/attempt" { capabilities = ["create", "read", "update", "delete", "sudo"] }
-path "sys/generate-root-token/update"  { capabilities = ["create", "update", "sudo"] }
+path "sys/generate-root-token/attempt" { capabilities = ["create", "read", "update", "delete"] }
+path "sys/generate-root-token/update"  { capabilities = ["create", "update"] }
 path "auth/token/revoke-self" { capabilities = ["update"] }

@@ -19,6 +19,7 @@ from sandbox.deployment.vault_server import replace_file
 from sandbox.deployment.vault_setup import configure, digest, supervisor_login
 from sandbox.errors import Unreachable, VaultUnreachable
 from sandbox.statements import PublicKey
+from sandbox.vault.answers import part
 from sandbox.vault.http import Vault
 from sandbox.vault.signing import public_keys
 
@@ -85,6 +86,31 @@ def refresh(addr: str, ca: Path, directory: Path, templates: Path, shares: Seque
     journal = Journal(directory)
     with root(addr, ca, directory / "supervisor.json", shares) as vault:
         _configure(vault, journal, templates)
+    return _outcome(journal, templates)
+
+
+def adopt(addr: str, ca: Path, token: str, directory: Path, templates: Path) -> Bootstrapped:
+    """Set up a Vault or OpenBao of one's own, under an administrator's ``token`` (kept nowhere, revoked by nobody).
+
+    Leaves ``bootstrap.json`` and ``supervisor.json`` in ``directory`` as :func:`bootstrap` does. Repeatable.
+
+    Raises Unreachable when it has no audit device ``main``: without one nothing that it does can be joined to a run.
+    """
+    journal = Journal(directory)
+    vault = Vault.at(addr, ca, token)
+    try:
+        if "main/" not in part(vault.read("sys/audit"), "data"):
+            raise Unreachable(
+                "this Vault has no audit device named main",
+                code="vault.no_audit",
+                mend="vault audit enable -path=main file file_path=…",
+            )
+        _configure(vault, journal, templates)
+        login = supervisor_login(vault)
+    finally:
+        vault.close()
+    replace_file(directory / "supervisor.json", json.dumps(login).encode(), 0o600)
+    journal.enter("done")
     return _outcome(journal, templates)
 
 

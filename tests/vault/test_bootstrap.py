@@ -12,11 +12,13 @@ from typing import Any
 import pytest
 
 from sandbox.deployment import vault_bootstrap, vault_journal
-from sandbox.deployment.vault_bootstrap import bootstrap, refresh
+from sandbox.deployment.vault_bootstrap import adopt, bootstrap, refresh
 from sandbox.deployment.vault_journal import Journal
+from sandbox.deployment.vault_login import write_login
 from sandbox.deployment.vault_server import start_server, stop
 from sandbox.errors import CredentialError, Unreachable
 from sandbox.vault.http import Vault
+from sandbox.vault.minting import Minting
 from tests.vault.plugin import RealVault, place
 
 pytestmark = pytest.mark.needs_vault
@@ -132,3 +134,13 @@ def test_new_policies_are_written_while_the_recovery_shares_are_here_and_asked_f
     finally:
         recovery.write_bytes(kept)
         assert bootstrap(*given, server.templates) == real_vault.outcome
+
+
+def test_a_vault_of_ones_own_is_set_up_by_its_administrator(real_vault: RealVault, tmp_path: Path) -> None:
+    with real_vault.administrator() as administrator:
+        token = str(administrator.token)
+        outcome = adopt(real_vault.addr, real_vault.ca, token, tmp_path, real_vault.server.templates)
+    assert outcome == real_vault.outcome
+    assert token not in "".join(path.read_text() for path in tmp_path.iterdir())
+    write_login(real_vault.addr, real_vault.ca, tmp_path / "supervisor.json", "gate", tmp_path / "login.wrap")
+    Minting.login(real_vault.addr, real_vault.ca, tmp_path / "login.wrap").close()

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import socket
 import ssl
+import tempfile
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from cryptography import x509
 
-from sandbox.deployment.vault_server import VaultServer, health, start_server, write_files
+from sandbox.deployment.vault_server import VaultServer, health, start_server, stop, write_files
 from sandbox.deployment.vault_tls import LIFE, expires_at, make_tls
 from sandbox.errors import Unreachable, Usage, VaultUnreachable
 from tests.vault.plugin import RealVault, place
@@ -24,6 +28,26 @@ def test_the_process_dumps_no_core_and_inherits_no_environment(real_vault: RealV
     limit = next(line for line in (proc / "limits").read_text().splitlines() if "core file" in line)
     assert limit.split()[4:6] == ["0", "0"]
     assert (proc / "environ").read_bytes() == b"GOTRACEBACK=none\0"
+
+
+@pytest.mark.needs_vault
+@pytest.mark.skipif(os.getuid() != 0, reason="only root may start it as another user")
+def test_it_runs_as_its_own_user_in_no_other_group() -> None:
+    root = Path(tempfile.mkdtemp(prefix="vs-vault-"))
+    try:
+        root.chmod(0o755)
+        server = replace(place(root), uid=65534, gid=65534)
+        os.chown(server.audit_log.parent, 65534, 65534)
+        process = start_server(server, root / "vault.log")
+        try:
+            status = (Path("/proc") / str(process.pid) / "status").read_text()
+        finally:
+            stop(process)
+    finally:
+        shutil.rmtree(root)
+    assert "Uid:\t65534\t65534\t65534\t65534" in status
+    assert "Gid:\t65534\t65534\t65534\t65534" in status
+    assert "\nGroups:\t \n" in status
 
 
 @pytest.mark.needs_vault
