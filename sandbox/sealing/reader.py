@@ -48,10 +48,13 @@ def open_version(
     return SealedDataset(source, opened, [row for row in rows if row.subject in keys], keys)
 
 
-def count_unwraps(source: Source, manifest: Manifest, subjects: Sequence[str]) -> int:
-    """How many unwrap calls opening costs: the index's, and one for each sealing that a subject was in."""
+def count_data_keys(source: Source, manifest: Manifest, subjects: Sequence[str]) -> int:
+    """How many data keys of ``subjects`` opening unwraps: one for each sealing that a subject was in, at least one.
+
+    The index's key comes on top. What a run's credential must be good for.
+    """
     wraps, _ = read_pinned(source, manifest)
-    return 1 + sum(len(wraps[subject]) for subject in subjects)
+    return sum(len(wraps[subject]) for subject in subjects)
 
 
 def read_pinned(source: Source, manifest: Manifest) -> tuple[dict[str, list[str]], bytes]:

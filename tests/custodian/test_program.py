@@ -21,9 +21,10 @@ from sandbox.demo.speech import gather_digits
 from sandbox.errors import KeyBarred, NotFound, NotPermitted, SealError
 from sandbox.sealing.audio import decode_flac
 from sandbox.sealing.manifest import open_granted
-from sandbox.sealing.reader import SealedDataset, count_unwraps
+from sandbox.sealing.reader import SealedDataset, count_data_keys
 from sandbox.sealing.storage import Folder
 from sandbox.vault import people
+from sandbox.vault.minting import USES_BESIDES_KEYS
 from sandbox.vault.session import Session
 from tests.fakes.agreement import agreement_yaml
 from tests.fakes.studio import STEWARD, activation, consent
@@ -128,7 +129,8 @@ def test_real_speech_goes_through_the_whole_house(
     trusted = gate.public_keys("custodian")
     store = Folder(state / "custodian" / "sealed" / "digits")
     uses = (
-        count_unwraps(store, open_granted(store, "digits", sealed["manifest"], trusted).manifest, [ANNA]) + 1
+        count_data_keys(store, open_granted(store, "digits", sealed["manifest"], trusted).manifest, [ANNA])
+        + USES_BESIDES_KEYS
     )
 
     def opened(session: Session) -> SealedDataset:
