@@ -14,7 +14,7 @@ import yaml
 
 from sandbox.demo import attempts, speech
 from sandbox.demo.house import House
-from sandbox.demo.report import Report, Word
+from sandbox.demo.report import Attempt, Report, Word
 from sandbox.errors import RunFailed, SandboxError
 
 APPROVER = "a.approver.1"
@@ -192,8 +192,28 @@ def fails(stage: Stage) -> None:
 
 def prove(stage: Stage) -> None:
     """An auditor verifies the log, the statements, MLflow and Vault's own audit file against each other."""
+    verified = stage.house.ask(AUDITOR, "audit", "verify")
     stage.house.say(AUDITOR, "audit", "verify")
     stage.house.say(AUDITOR, "audit", "lineage", "--subject", SUBJECTS["allison"])
+    stage.report.attempts.append(
+        Attempt(
+            "audit of everything that was done",
+            "nothing differs",
+            f"exit code {verified.code}",
+            verified.code == 0,
+        )
+    )
+    for entry in stage.report.runs[:3]:
+        shown = stage.house.ask(AUDITOR, "audit", "lineage", "--run", str(entry["run"]))
+        stage.report.proof += [line for line in shown.text.splitlines() if line.strip()][:6]
+    web = stage.house.ask("operator", "status").last.get("web", "")
+    stage.report.addresses = {
+        "MLflow": f"{web}/mlflow/",
+        "lineage": f"{web}/lineage/{stage.report.runs[0]['run']}" if stage.report.runs else web,
+        "audit report": f"{web}/audit",
+        "a one-time link for the browser": f"sandbox --state {stage.house.state} open",
+        "this report as data": str(stage.work.parent / "demo.json"),
+    }
 
 
 CHAPTERS: tuple[tuple[str, Callable[[Stage], None]], ...] = (
