@@ -16,7 +16,7 @@ lint: host  ## ruff, mypy --strict, import layers
 	@.venv/bin/ruff check
 	@.venv/bin/mypy
 	@for recipe in recipes/*/recipe.py; do .venv/bin/mypy --no-error-summary "$$recipe" || exit 1; done
-	@.venv/bin/lint-imports --quiet || { .venv/bin/lint-imports; exit 1; }
+	@said=$$(.venv/bin/lint-imports 2>&1) || { echo "$$said"; exit 1; }
 
 bench: packages host runner train  ## measure the sandbox against plain training, side by side (build/bench.json)
 	@.venv/bin/python -m sandbox.bench

@@ -33,6 +33,12 @@ def environment(places: Places, home: Path) -> dict[str, str]:
     }
 
 
+def _kept() -> dict[str, str]:
+    """What the image's build needs of the operator's environment: where it may write, and a base of their own."""
+    names = ("BASE_IMAGE", "TMPDIR", "XDG_RUNTIME_DIR")
+    return {name: os.environ[name] for name in names if name in os.environ}
+
+
 def start(places: Places) -> None:
     """Start the supervisor, in a session of its own. It outlives this process."""
     log = os.open(
@@ -46,7 +52,7 @@ def start(places: Places) -> None:
             stdout=log,
             stderr=log,
             cwd="/",
-            env=environment(places, Path(os.environ.get("HOME", "/root"))),
+            env={**environment(places, Path(os.environ.get("HOME", "/root"))), **_kept()},
             start_new_session=True,
             umask=0o022,
         )

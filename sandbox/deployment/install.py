@@ -87,6 +87,21 @@ def code_digest(root: Path) -> str:
     return total.hexdigest()
 
 
+def fetch(source: Source, house: str) -> Path:
+    """The wheelhouse for ``host`` or ``runner``, fetched by the checkout's own script where it is not whole.
+
+    Raises SandboxError when there is none and nothing here to fetch it with.
+    """
+    wheels = source.wheels / house
+    script = source.root / "setup" / "wheels.sh"
+    if script.is_file():  # knows by a stamp when there is nothing to do
+        _run(["sh", str(script), house], f"could not fetch the {house}'s wheels")
+    if not wheels.is_dir():
+        mend = "make, in a checkout, fetches them"
+        raise SandboxError(f"no wheels at {wheels}", code="install.no_wheels", mend=mend)
+    return wheels
+
+
 def _files(root: Path) -> Iterator[Path]:
     for folder in FOLDERS:
         for base, names, files in os.walk(root / folder):
@@ -121,14 +136,7 @@ def _readable(root: Path) -> None:
 
 
 def _venv(places: Places, source: Source) -> None:
-    wheels = source.wheels / "host"
-    fetch = source.root / "setup" / "wheels.sh"
-    if not wheels.is_dir() and fetch.is_file():
-        _run(["sh", str(fetch), "host"], "could not fetch the wheels")
-    if not wheels.is_dir():
-        raise SandboxError(
-            f"no wheels at {wheels}", code="install.no_wheels", mend="make, in a checkout, fetches them"
-        )
+    wheels = fetch(source, "host")
     shutil.rmtree(places.venv, ignore_errors=True)
     _run([str(SYSTEM_PYTHON), "-m", "venv", str(places.venv)], "could not make a virtual environment")
     pip = [

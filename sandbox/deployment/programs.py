@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sandbox.deployment import health, vault_bootstrap, vault_login, vault_server
+from sandbox.deployment import image as runner_image
 from sandbox.deployment.daemon import environment
 from sandbox.deployment.files import write_json
 from sandbox.deployment.places import Places
@@ -22,6 +23,7 @@ from sandbox.deployment.users import Account, Accounts
 from sandbox.deployment.vault_server import VaultServer, replace_file
 from sandbox.errors import VaultUnreachable
 from sandbox.runs import Trust
+from sandbox.tracking import ui
 
 
 def server(places: Places, accounts: Accounts, settings: Settings) -> VaultServer:
@@ -97,41 +99,23 @@ def publish(places: Places, **facts: object) -> None:
 
 def image(places: Places, settings: Settings, note: Callable[[str], None]) -> str:
     """Build the runner image, or find it built from the same inputs; returns a word for the board."""
-    try:
-        from sandbox.deployment import image as building
-    except ImportError:  # TRANSITION
-        return "no image.py yet"
-
     note("looking for it")
-    made = building.ensure(places, settings, note)
+    made = runner_image.ensure(places, settings, note)
     publish(places, image_id=made)
-    return made[:19]
+    return made[:12]
 
 
 def services(places: Places, accounts: Accounts, settings: Settings) -> list[Program]:
     """Launcher, custodian, gate, MLflow's pages, in the order of starting."""
-    from importlib.util import find_spec  # TRANSITION
-
-    have = lambda name: find_spec(name) is not None  # TRANSITION
-    found = []
-    for module, program in (
-        ("sandbox.isolation.launcher", launcher(places, accounts, settings)),
-        ("sandbox.custodian.__main__", custodian(places, accounts, settings)),
-        ("sandbox.gate.__main__", gate(places, accounts, settings)),
-        ("mlflow", mlflow(places, accounts)),
-    ):
-        try:
-            if have(module):
-                found.append(program)
-        except ModuleNotFoundError:
-            pass
-    names = {program.name for program in found} | {"vault"}
-    from dataclasses import replace
-
-    return [replace(program, needs=tuple(n for n in program.needs if n in names)) for program in found]
+    return [
+        launcher(places, accounts),
+        custodian(places, accounts, settings),
+        gate(places, accounts, settings),
+        mlflow(places, accounts),
+    ]
 
 
-def launcher(places: Places, accounts: Accounts, settings: Settings) -> Program:
+def launcher(places: Places, accounts: Accounts) -> Program:
     """Drives the engine, so it runs as root where the engine is rootful; only the gate's uid may speak to it."""
     return Program(
         name="launcher",
@@ -188,25 +172,15 @@ def gate(places: Places, accounts: Accounts, settings: Settings) -> Program:
 
 
 def mlflow(places: Places, accounts: Accounts) -> Program:
-    """MLflow's own server and pages on a socket in the gate's 0700 directory; the gate's proxy shows them, read-only."""
-    options = f"--uds {places.mlflow_socket} --log-level warning"
+    """MLflow's own server and pages on a socket in the gate's 0700 directory, shown by the gate's proxy, read-only."""
     return Program(
         name="mlflow",
-        argv=(
-            *(str(places.python), "-m", "mlflow", "server", "--workers", "1"),
-            *("--backend-store-uri", database(places), "--registry-store-uri", database(places)),
-            *("--no-serve-artifacts", "--default-artifact-root", str(places.mlflow / "artifacts")),
-            *("--static-prefix", "/mlflow", "--uvicorn-opts", options),
-        ),
+        argv=ui.arguments(places.python, database(places), places.mlflow_socket, places.mlflow / "artifacts"),
         account=accounts.gate,
         log=places.mlflow / "server.log",
         ready=lambda: health.answers_http(places.mlflow_socket, "/mlflow/health"),
         needs=("gate",),  # the gate's first start migrates the database
-        env={
-            **environment(places, places.mlflow),
-            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-            "MLFLOW_DISABLE_TELEMETRY": "true",
-        },
+        env={**environment(places, places.mlflow), **ui.environment()},
         umask=0o077,
         start_limit_s=180.0,
     )

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.deployment import daemon, layout, public_set, users
-from sandbox.deployment.install import Source, differs, install
+from sandbox.deployment.install import Source, differs, fetch, install
 from sandbox.deployment.locks import holder, only_one
 from sandbox.deployment.places import Places
 from sandbox.deployment.requirements import require
@@ -57,6 +57,8 @@ def up(
                 say(f"note: {users.ALONE}")
             settings.write(places)
             install(places, source, say)
+            if source.root != places.app:
+                fetch(source, "runner")
             public_set.bring(places, asked.public_speech) if asked.public_speech else public_set.publish(
                 places
             )

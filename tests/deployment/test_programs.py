@@ -24,7 +24,7 @@ PLACES = Places(Path("/var/lib/voice-sandbox"))
 
 def all_programs() -> list[Program]:
     return [
-        programs.launcher(PLACES, ACCOUNTS, Settings()),
+        programs.launcher(PLACES, ACCOUNTS),
         programs.custodian(PLACES, ACCOUNTS, Settings()),
         programs.gate(PLACES, ACCOUNTS, Settings()),
         programs.mlflow(PLACES, ACCOUNTS),
