@@ -1,0 +1,250 @@
+"""``run``: all that a recipe has of the world.
+
+It reads utterances and inputs, and hands out numbers, tensors, sounds and reports that its card declares. Nothing
+else enters or leaves; the keeper and the gate check everything again. No torch here: a recipe without a model starts
+at once.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sandbox.errors import FrameError, RecipeError
+from sandbox.frames import Frame
+from sandbox.runs import FLAC, JSON, SAFETENSORS, Artifact, Metric, Privacy
+from sandbox.training.pipe import Channel
+
+_AHEAD = 32  # records asked for before the first of them is used
+
+
+@dataclass(frozen=True)
+class Record:
+    """An utterance that may be asked for; no audio yet."""
+
+    record: str
+    subject: str
+    language: str
+
+
+@dataclass(frozen=True, eq=False)
+class Utterance:
+    """One decoded recording. ``audio`` is mono float32 in [-1, 1], [T]."""
+
+    record: str
+    subject: str
+    language: str
+    text: str
+    sample_rate: int
+    audio: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Loaded:
+    """A model given to the run: its tensors (torch) by name, and the notes that were saved with it."""
+
+    tensors: Mapping[str, Any]
+    metadata: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Job:
+    """The part of the grant that training needs."""
+
+    purpose: str
+    kind: str
+    parameters: Mapping[str, Any]
+    privacy: Privacy | None
+    metrics: Mapping[str, Metric]
+    artifacts: Mapping[str, Artifact]
+    inputs: tuple[str, ...]
+    records: tuple[Record, ...]
+
+    @classmethod
+    def from_body(cls, body: Mapping[str, Any]) -> Job:
+        """Raises FrameError when the keeper's message is not a job."""
+        try:
+            return cls(
+                purpose=body["purpose"],
+                kind=body["kind"],
+                parameters=dict(body["parameters"]),
+                privacy=None if body["privacy"] is None else Privacy(**body["privacy"]),
+                metrics={item["name"]: Metric(**item) for item in body["metrics"]},
+                artifacts={
+                    item["path"]: Artifact(**{**item, "steps": tuple(item["steps"])}) for item in body["artifacts"]
+                },
+                inputs=tuple(item if isinstance(item, str) else item["path"] for item in body["inputs"]),
+                records=tuple(Record(r["record"], r["subject"], r["language"]) for r in body["records"]),
+            )
+        except (KeyError, TypeError, ValueError):
+            raise FrameError("job: its fields are not those of a job") from None
+
+
+class Run:
+    """What ``main(run)`` gets."""
+
+    def __init__(self, job: Job, channel: Channel) -> None:
+        self._job = job
+        self._channel = channel
+        self._stopping = False
+        self._progress_at = 0.0
+        self._started: float | None = None
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """The card's parameters with the values of this run."""
+        return self._job.parameters
+
+    @property
+    def purpose(self) -> str:
+        return self._job.purpose
+
+    @property
+    def records(self) -> Sequence[Record]:
+        """Every record of the run's dataset, without audio."""
+        return self._job.records
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the run was told to stop; a recipe that looks ends in order."""
+        for frame in self._channel.pending():
+            self._note(frame)
+        return self._stopping
+
+    # In
+
+    def utterances(self, records: Iterable[Record] | None = None) -> list[Utterance]:
+        """All of ``records`` (default: every one of the dataset), decoded, in their order."""
+        return list(self.stream(records))
+
+    def stream(self, records: Iterable[Record] | None = None) -> Iterator[Utterance]:
+        """As :meth:`utterances`, one at a time, with the next ones already on their way."""
+        wanted = [r.record for r in (self.records if records is None else records)]
+        asked = 0
+        for index in range(len(wanted)):
+            if asked - index <= _AHEAD // 2 and asked < len(wanted):
+                self._channel.send("want", records=wanted[asked : asked + _AHEAD])
+                asked += _AHEAD
+            body = self._expect("utterance").body
+            if body["record"] != wanted[index]:
+                raise FrameError("the keeper sent another record than the one asked for")
+            yield Utterance(**{**body, "audio": np.frombuffer(body["audio"], dtype="<f4")})
+
+    def input(self, path: str) -> Loaded:
+        """The model that was given to the run under ``path``."""
+        if path not in self._job.inputs:
+            raise RecipeError(f"the card names no input {path!r}", code="recipe.input_undeclared")
+        self._channel.send("ask", path=path)
+        data = b""
+        while True:
+            body = self._expect("input").body
+            data += body["data"]
+            if body["last"]:
+                break
+        if body["media_type"] != SAFETENSORS:
+            raise RecipeError(f"input {path!r} is no model", code="recipe.input_media_type")
+        from safetensors.torch import load
+
+        header = json.loads(data[8 : 8 + struct.unpack("<Q", data[:8])[0]])
+        return Loaded(load(data), header.get("__metadata__", {}))
+
+    # Out
+
+    def log(self, name: str, step: int, value: Any) -> None:
+        """One point of a declared metric; points between the card's ``every`` are dropped here.
+
+        Raises RecipeError when the card declares no such metric or the value is not finite.
+        """
+        metric = self._job.metrics.get(name)
+        if metric is None:
+            raise RecipeError(f"the card declares no metric {name!r}", code="recipe.metric_undeclared")
+        if step % metric.every:
+            return
+        number = float(value)
+        if not math.isfinite(number):
+            raise RecipeError(f"metric {name!r} is not finite at step {step}", code="recipe.metric_not_finite")
+        self._channel.send("metric", name=name, step=step, value=number)
+
+    def declares(self, metric: str) -> bool:
+        """Whether the card declares this metric."""
+        return metric in self._job.metrics
+
+    def progress(self, step: int, total: int) -> None:
+        """How far the run is. Sent at most twice a second, and at the end."""
+        now = time.monotonic()
+        self._started = now if self._started is None else self._started
+        if step < total and now - self._progress_at < 0.5:
+            return
+        self._progress_at = now
+        elapsed = now - self._started
+        self._channel.send("progress", step=step, total=total, rate=step / elapsed if elapsed > 0 else 0.0)
+
+    def due(self, step: int, media_type: str = SAFETENSORS) -> list[str]:
+        """The artifacts of this kind that the grant schedules for ``step``."""
+        return [a.path for a in self._job.artifacts.values() if a.media_type == media_type and step in a.steps]
+
+    def may_save(self, path: str) -> bool:
+        """Whether the grant lists this artifact (a dry run may speak; a run under an agreement may not)."""
+        return path in self._job.artifacts
+
+    def save(
+        self, path: str, step: int, tensors: Mapping[str, Any], metadata: Mapping[str, str] | None = None
+    ) -> None:
+        """Tensors (torch or numpy) as safetensors, which the keeper seals; ``metadata`` rebuilds the model."""
+        self._open(path, step, SAFETENSORS, metadata or {})
+        for name, tensor in tensors.items():
+            array = _array(tensor)
+            body = {"dtype": array.dtype.name, "shape": list(array.shape), "data": array.tobytes()}
+            self._channel.send("tensor", path=path, name=name, **body)
+        self._channel.send("close", path=path)
+
+    def save_audio(self, path: str, step: int, audio: Any, sample_rate: int) -> None:
+        """Mono sound in [-1, 1], [T]; the keeper encodes it as 16-bit FLAC."""
+        samples = np.clip(_array(audio).astype("<f4"), -1.0, 1.0)
+        self._open(path, step, FLAC, {})
+        self._channel.send("sound", path=path, sample_rate=sample_rate, audio=samples.tobytes())
+        self._channel.send("close", path=path)
+
+    def save_json(self, path: str, step: int, value: Any) -> None:
+        """A report of numbers and words."""
+        self._open(path, step, JSON, {})
+        data = json.dumps(value, allow_nan=False, sort_keys=True, ensure_ascii=False).encode()
+        self._channel.send("report", path=path, data=data)
+        self._channel.send("close", path=path)
+
+    def _open(self, path: str, step: int, media_type: str, metadata: Mapping[str, str]) -> None:
+        artifact = self._job.artifacts.get(path)
+        if artifact is None or artifact.media_type != media_type:
+            raise RecipeError(f"the card declares no {media_type} {path!r}", code="recipe.artifact_undeclared")
+        if artifact.steps and step not in artifact.steps:
+            raise RecipeError(f"{path!r} is not due at step {step}", code="recipe.artifact_not_due")
+        self._channel.send("artifact", path=path, step=step, media_type=media_type, metadata=dict(metadata))
+
+    def _expect(self, kind: str) -> Frame:
+        while True:
+            frame = self._channel.receive()
+            if frame.kind == kind:
+                return frame
+            self._note(frame)
+
+    def _note(self, frame: Frame) -> None:
+        if frame.kind == "stop":
+            self._stopping = True
+        elif frame.kind != "ack":
+            raise FrameError(f"{frame.kind}: nobody asked for it")
+
+
+def _array(tensor: Any) -> npt.NDArray[Any]:
+    """A torch tensor or anything numpy reads, as a contiguous little-endian array."""
+    if hasattr(tensor, "detach"):
+        tensor = tensor.detach().cpu().numpy()
+    array = np.ascontiguousarray(tensor)
+    return array.astype(array.dtype.newbyteorder("<"), copy=False)
