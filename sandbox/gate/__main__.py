@@ -1,0 +1,111 @@
+"""``python -m sandbox.gate --state S``: log in, converge what a dead gate left, serve ``gate/api.sock`` and the pages.
+
+1. Log in with the wrapped credential; only one gate lives on a state directory (a lock file).
+2. The database must not be older than the mark in Vault.
+3. Every run that is not final is taken in hand. 4. Serve.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import os
+import signal
+import sys
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO
+
+from sandbox.errors import Conflict, SandboxError
+from sandbox.gate import mark
+from sandbox.gate.api import routes
+from sandbox.gate.gate import Gate, build
+from sandbox.gate.pages import pages
+from sandbox.gate.places import Places
+from sandbox.gate.sessions import Sessions
+from sandbox.gate.settings import load
+from sandbox.gate.upkeep import upkeep
+from sandbox.isolation.launcher_client import Launcher
+from sandbox.service import application, journal, serve
+from sandbox.service.idempotency import KeptAnswers
+from sandbox.service.identity import IdentityVerifier
+from sandbox.tracking.view import Tracking
+from sandbox.vault.minting import Minting
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="sandbox.gate")
+    parser.add_argument("--state", type=Path, required=True)
+    places = Places(parser.parse_args().state)
+    journal.configure("gate")
+    try:
+        with open(places.private / "gate.lock", "a") as lock:
+            _alone(lock)
+            return _serve(places)
+    except SandboxError as fault:
+        journal.trouble("gate.stopped", fault)
+        return fault.exit_code
+
+
+def _alone(lock: IO[str]) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise Conflict("another gate lives on this state directory", code="gate.twice") from None
+
+
+def _serve(places: Places) -> int:
+    settings = load(places)
+    vault = Minting.login(settings.vault_addr, places.app / "ca.pem", places.login)  # 1
+    keys = {hand: vault.public_keys(hand) for hand in ("gate", "custodian")}
+    gate = build(
+        places,
+        vault=vault,
+        launcher=Launcher(places.launcher_socket),
+        tracking=_tracking(places),
+        settings=lambda: load(places),
+        trust=lambda hand: keys[hand],
+        clock=lambda: datetime.now(UTC),
+    )
+    mark.check_mark(gate.house)  # 2
+    return _listen(gate, vault, places)
+
+
+def _listen(gate: Gate, vault: Minting, places: Places) -> int:
+    settings, sessions = gate.house.settings(), Sessions()
+    stop, lost = threading.Event(), threading.Event()
+
+    def end() -> None:
+        lost.set()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    def started() -> None:
+        found = gate.supervision.converge()  # 3
+        journal.say("gate.ready", live=len(found))
+
+    threading.Thread(target=upkeep, args=(gate, vault.renew, stop, end), name="upkeep", daemon=True).start()
+    verifier = IdentityVerifier(vault.jwks, settings.oidc_issuer, settings.oidc_client_id)
+    app = application(routes(gate, sessions), verifier.verify, KeptAnswers(places.private / "answers.db"))
+    try:
+        serve.run(  # 4
+            app,
+            places.api_socket,
+            web=serve.Web(pages(gate, sessions), settings.web_port),
+            started=started,
+        )
+    finally:
+        stop.set()
+        gate.supervision.close()
+    return 1 if lost.is_set() else 0
+
+
+def _tracking(places: Places) -> Tracking:
+    """MLflow at ``MLFLOW_TRACKING_URI``; embedded, by its own database beside the server's socket."""
+    embedded = f"sqlite:///{places.state / 'mlflow' / 'mlflow.db'}"
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or embedded
+    return Tracking(uri, str(places.state / "mlflow" / "artifacts"))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

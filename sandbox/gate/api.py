@@ -1,0 +1,139 @@
+"""The gate's API: what people ask it to do. Reading is in :mod:`sandbox.gate.reads`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sandbox.errors import NotPermitted, StatementError, Usage
+from sandbox.gate import chronicle, incident
+from sandbox.gate.gate import Gate
+from sandbox.gate.reads import reading
+from sandbox.gate.recipes import decode
+from sandbox.gate.sessions import Sessions
+from sandbox.gate.standing import ENGINEER, EVERYBODY, STOPPERS, require, roles
+from sandbox.policy.recipe import read_card
+from sandbox.runs import Compute, Kind, Request, recipe_digest
+from sandbox.service import Call, Reply, Route, journal
+
+RECIPE_BODY_BYTES = 8 << 20
+DRY_TIME_S = 3600
+
+
+def routes(gate: Gate, sessions: Sessions) -> list[Route]:
+    """Every route of ``api.sock``."""
+    recipes = gate.house.recipes
+    return [
+        Route("GET", "/v1/health", lambda _: {"ok": True, "program": "gate"}, open=True),
+        Route("POST", "/v1/runs", lambda call: _ask(gate, call)),
+        Route("POST", "/v1/dry-runs", lambda call: _dry_run(gate, call), body_bytes=RECIPE_BODY_BYTES),
+        Route("POST", "/v1/runs/{id}/kill", lambda call: _kill(gate, call)),
+        Route("POST", "/v1/recipes", lambda call: _submit(gate, call), body_bytes=RECIPE_BODY_BYTES),
+        Route(
+            "POST",
+            "/v1/recipes/{digest}/approve",
+            lambda call: recipes.approve(
+                call.params["digest"], str(call.body.get("name", "")), call.caller.name
+            ),
+        ),
+        Route("POST", "/v1/incidents", lambda call: _stop(gate, call)),
+        Route("POST", "/v1/incidents/{id}/resume", lambda call: _resume(gate, call)),
+        Route("POST", "/v1/browser-sessions", lambda call: _session(gate, sessions, call)),
+        *reading(gate),
+    ]
+
+
+def _ask(gate: Gate, call: Call) -> Reply:
+    """Admit a run and begin it, or only decide. The same Idempotency-Key is the same run, also after a restart."""
+    body = call.body
+    request = _request(body.get("request"))
+    if request.kind is not Kind.AGREEMENT:
+        raise Usage("a dry run is asked for at /v1/dry-runs")
+    only_decide = body.get("dry_run") is True
+    found = gate.admission.ask(request, call.caller.name, key=call.idempotency_key, only_decide=only_decide)
+    if found.run:
+        gate.supervision.begin(found.run)
+        journal.say("run.admitted", run=found.run, decision=found.decision, person=call.caller.name)
+    return Reply({"run": found.run, "grant": found.grant, "decision": found.decision, "permitted": True})
+
+
+def _dry_run(gate: Gate, call: Call) -> dict[str, Any]:
+    """A recipe on public speech, outside any agreement; who sends it needs no reviewer, and nothing is kept."""
+    require(gate.registers, call.caller.name, ENGINEER)
+    body = call.body
+    files = decode(body)
+    card, digest = read_card(files), recipe_digest(files)
+    gate.house.recipes.submit(body, call.caller.name)
+    parameters: dict[str, Any] = dict(body.get("parameters") or {})
+    if speak := body.get("speak"):
+        parameters["speak"] = speak
+    limit = min(DRY_TIME_S, gate.house.settings().run_time_max_s)
+    request = Request(
+        recipe=card.name,
+        recipe_digest=digest,
+        agreement="",
+        purpose="train" if "train" in card.purposes else card.purposes[0],
+        dataset=None,
+        subjects=None,
+        inputs={},
+        privacy=None,
+        compute=Compute(time_limit_s=limit),
+        parameters=parameters,
+        kind=Kind.DRY,
+    )
+    found = gate.admission.ask(request, call.caller.name, key=call.idempotency_key)
+    gate.supervision.begin(found.run)
+    return {"run": found.run, "decision": found.decision}
+
+
+def _kill(gate: Gate, call: Call) -> dict[str, Any]:
+    """Set the kill, then kill the container at once; the supervisor proves and settles."""
+    house, run, name = gate.house, call.params["id"], call.caller.name
+    row = house.store.read(lambda connection: chronicle.find(connection, run))
+    if row.person != name and not set(roles(gate.registers, name)) & set(STOPPERS):
+        raise NotPermitted(f"{name} may stop only their own runs", mend="an operator may stop any")
+    reason = str(call.body.get("reason") or "asked")[:200]
+    return {"run": run, **kill(gate, run, name, reason)}
+
+
+def kill(gate: Gate, run: str, by: str, reason: str) -> dict[str, Any]:
+    """Ask for a run's end; the database first, and no other service is waited for before it is written."""
+    house, now = gate.house, gate.house.clock()
+    fresh = house.store.transact(lambda c: chronicle.ask_kill(c, run, by, reason, now))
+    if fresh:
+        gate.supervision.strike(run)
+    return {"killed": fresh}
+
+
+def _submit(gate: Gate, call: Call) -> dict[str, Any]:
+    require(gate.registers, call.caller.name, ENGINEER)
+    return gate.house.recipes.submit(call.body, call.caller.name)
+
+
+def _stop(gate: Gate, call: Call) -> dict[str, Any]:
+    require(gate.registers, call.caller.name, *STOPPERS)
+    scope = call.body.get("scope")
+    if not isinstance(scope, str):
+        raise Usage("an incident has a scope", mend="all, run:ID, dataset:ID, agreement:ID or recipe:DIGEST")
+    return incident.stop(gate.house, scope, call.caller.name)
+
+
+def _resume(gate: Gate, call: Call) -> dict[str, Any]:
+    require(gate.registers, call.caller.name, *STOPPERS)
+    incident.resume(gate.house, call.params["id"], call.caller.name)
+    return {"incident": call.params["id"], "open": False}
+
+
+def _session(gate: Gate, sessions: Sessions, call: Call) -> dict[str, Any]:
+    """A one-time link to the pages, good for a minute."""
+    held = require(gate.registers, call.caller.name, *EVERYBODY)
+    port = gate.house.settings().web_port
+    return {"url": f"http://127.0.0.1:{port}/enter/{sessions.ticket(call.caller.name, held)}"}
+
+
+def _request(value: object) -> Request:
+    if not isinstance(value, dict):
+        raise Usage("the request is missing")
+    try:
+        return Request.from_json(value)
+    except StatementError as fault:
+        raise Usage(fault.message, code="request.invalid") from None

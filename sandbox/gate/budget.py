@@ -1,0 +1,91 @@
+"""The privacy ledger: reserved at admission, charged in full or released at the end, never updated (GATE.md, "Budget").
+
+A balance is the composition of the rows. Before TRAINING no recipe ran and nothing left, so the reservation is
+released; from TRAINING on it is charged in full, because reports come from the recipe's side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from sandbox.gate.tables import budget
+from sandbox.policy import epsilon
+from sandbox.policy.epsilon import Mechanism
+from sandbox.policy.facts import Spend
+from sandbox.runs import Grant, Privacy, utc
+
+RESERVED, CHARGED, RELEASED = "reserved", "charged", "released"
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """Every mechanism that stands against a (dataset, subject), as of ``version``."""
+
+    version: int
+    standing: dict[tuple[str, str], tuple[Mechanism, ...]]
+
+
+def version(connection: Connection) -> int:
+    """Counts the ledger's rows; equal versions are the same ledger."""
+    return int(connection.execute(sa.select(sa.func.max(budget.c.id))).scalar() or 0)
+
+
+def ledger(connection: Connection) -> Ledger:
+    """Reservations that were not released; runs without DP are no part of a composition."""
+    released = {
+        row.run for row in connection.execute(sa.select(budget.c.run).where(budget.c.kind == RELEASED))
+    }
+    found: dict[tuple[str, str], list[Mechanism]] = {}
+    asked = (
+        sa.select(budget).where(budget.c.kind == RESERVED, budget.c.sigma.is_not(None)).order_by(budget.c.id)
+    )
+    for row in connection.execute(asked):
+        if row.run not in released:
+            mechanism = Mechanism(row.sigma, row.sample_rate, row.steps)
+            found.setdefault((row.dataset, row.subject), []).append(mechanism)
+    return Ledger(version(connection), {key: tuple(rows) for key, rows in found.items()})
+
+
+def spending(
+    found: Ledger, dataset: str, subjects: Sequence[str], wanted: Privacy, delta: float
+) -> tuple[Spend, ...]:
+    """What each data subject lost so far, and would have lost after this run, at the agreement's delta."""
+    histories = {subject: found.standing.get((dataset, subject), ()) for subject in subjects}
+    return epsilon.spending(dataset, histories, Mechanism.of(wanted), delta)
+
+
+def reserve(connection: Connection, plan: Grant, now: datetime) -> None:
+    """One row for each data subject; a run without DP stands there with no epsilon, which means no bound."""
+    _rows(connection, plan, RESERVED, now)
+
+
+def settle(connection: Connection, plan: Grant, now: datetime, *, trained: bool) -> None:
+    """Charge in full, or release; a second time changes nothing."""
+    kinds = (CHARGED, RELEASED)
+    done = sa.select(budget.c.id).where(budget.c.run == plan.run, budget.c.kind.in_(kinds))
+    if connection.execute(done.limit(1)).first() is None:
+        _rows(connection, plan, CHARGED if trained else RELEASED, now)
+
+
+def _rows(connection: Connection, plan: Grant, kind: str, now: datetime) -> None:
+    privacy = plan.privacy
+    for subject in plan.subjects:
+        connection.execute(
+            budget.insert().values(
+                run=plan.run,
+                kind=kind,
+                dataset=plan.dataset,
+                subject=subject,
+                sigma=None if privacy is None else privacy.sigma,
+                sample_rate=None if privacy is None else privacy.sample_rate,
+                steps=None if privacy is None else privacy.steps,
+                epsilon=None if privacy is None else privacy.epsilon,
+                delta=None if privacy is None else privacy.delta,
+                at=utc(now),
+            )
+        )

@@ -1,0 +1,32 @@
+"""What a run's container is asked to be: the isolation spec, from the plan and the places alone. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sandbox.gate.places import Places
+from sandbox.isolation.spec import Spec
+from sandbox.runs import Grant, Kind
+
+
+def spec_of(places: Places, plan: Grant, compute: Mapping[str, Any], engine: str) -> Spec:
+    """The spec of this run; the same plan always gives the same spec."""
+    staging = places.staging(plan.run)
+    data = None
+    if plan.kind is Kind.DRY:
+        data = str(places.public_set)
+    elif plan.dataset is not None:
+        data = str(places.sealed(plan.dataset))
+    return Spec(
+        run=plan.run,
+        image_id=plan.image_id.removeprefix("sha256:"),
+        doors=str(places.door(plan.run)),
+        recipe=str(staging / "recipe"),
+        data=data,
+        inputs=str(staging / "inputs") if plan.inputs else None,
+        cpus=float(compute["cpus"]),
+        memory_bytes=int(compute["memory_bytes"]),
+        gpus=int(compute["gpus"]),
+        engine=engine,
+    )

@@ -1,0 +1,161 @@
+"""Everything a decision looks at, read and verified in one go (GATE.md, "Facts, decision, refusals")."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from sandbox import lineage
+from sandbox.errors import NotFound, Usage
+from sandbox.gate import budget, chronicle, heritage
+from sandbox.gate.grants import GivenInput
+from sandbox.gate.hands import Vault
+from sandbox.gate.places import Places
+from sandbox.gate.recipes import Recipes
+from sandbox.gate.registers import RegisterReader
+from sandbox.gate.settings import Settings
+from sandbox.gate.store import Store
+from sandbox.gate.tables import artifacts, models
+from sandbox.policy import epsilon
+from sandbox.policy.facts import Facts, InputFacts, MachineFacts, ManifestFacts, gather
+from sandbox.policy.recipe import Card, Expanded, expand
+from sandbox.records import check_id
+from sandbox.runs import Kind, Privacy, Request
+from sandbox.sealing.head import DatasetHead
+from sandbox.sealing.manifest import manifest_name, open_at_head, open_granted
+from sandbox.sealing.storage import Folder
+from sandbox.statements import PublicKey
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The facts of one request, what they make of the recipe's card, and at which state of the ledger."""
+
+    facts: Facts
+    card: Card
+    expanded: Expanded
+    privacy: Privacy | None
+    ledger: int
+    inputs: Mapping[str, GivenInput] = field(default_factory=dict)
+
+
+class Knowledge:
+    """Reads files, Vault's heads and the database; writes nothing but log entries for new register entries."""
+
+    def __init__(
+        self,
+        places: Places,
+        store: Store,
+        vault: Vault,
+        registers: RegisterReader,
+        recipes: Recipes,
+        settings: Callable[[], Settings],
+        trust: Callable[[str], Sequence[PublicKey]],
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._places, self._store, self._vault = places, store, vault
+        self._registers, self._recipes, self._settings = registers, recipes, settings
+        self._trust, self._clock = trust, clock
+
+    def gather(self, request: Request, person: str) -> Snapshot:
+        """Raises Usage (the card does not know what was asked), NotFound (no such recipe), Unreachable."""
+        card = self._recipes.card(request.recipe_digest)
+        if card.name != request.recipe:
+            raise Usage(f"these bytes are recipe {card.name}, not {request.recipe}", code="recipe.name")
+        expanded = expand(card, request.parameters, request.kind)
+        known, settings = self._registers.read(), self._settings()
+        agreement = self._registers.agreement(known.statuses.get(request.agreement))
+        manifest = self._manifest(request)
+        given = self._store.read(lambda connection: _inputs(connection, request))
+        ledger, live = self._store.read(lambda c: (budget.ledger(c), len(chronicle.live(c))))
+        privacy = None
+        if request.privacy is not None:
+            privacy = epsilon.resolve(request.privacy, int(expanded.parameters.get("steps", 0)))
+        facts = gather(
+            request,
+            name=person,
+            now=self._clock(),
+            machine=MachineFacts(
+                region=settings.region,
+                run_time_max_s=settings.run_time_max_s,
+                live_runs=live,
+                live_runs_max=settings.live_runs_max,
+                public_digest=settings.public_digest,
+            ),
+            registers=known,
+            agreement=agreement,
+            recipe=card,
+            manifest=manifest,
+            inputs={name: facts for name, (_, facts) in given.items()},
+            spending=()
+            if agreement is None or manifest is None or privacy is None
+            else budget.spending(
+                ledger,
+                manifest.dataset,
+                sorted({*manifest.subjects, *(request.subjects or ())}),
+                privacy,
+                agreement.terms.derivatives.dp.max_delta,
+            ),
+        )
+        return Snapshot(
+            facts, card, expanded, privacy, ledger.version, {name: item for name, (item, _) in given.items()}
+        )
+
+    def _manifest(self, request: Request) -> ManifestFacts | None:
+        """The newest version, or the one that was asked for, as the head allows; None when there is none."""
+        if request.dataset is None or request.kind is Kind.DRY:
+            return None
+        name, _, version = request.dataset.partition("@")
+        kept = self._vault.dataset_head(check_id("dataset", name)).value
+        if not kept:
+            return None
+        head, source, keys = (
+            DatasetHead.from_json(kept),
+            Folder(self._places.sealed(name)),
+            self._trust("custodian"),
+        )
+        if not version or int(version) == head.version:
+            opened = open_at_head(source, name, head, keys)
+        elif head.min_version <= int(version) <= head.version:
+            digest = self._digest_of(name, int(version))
+            if digest is None:
+                return None
+            opened = open_granted(source, name, digest, keys)
+        else:
+            return None
+        return ManifestFacts.of(opened.manifest, opened.digest)
+
+    def _digest_of(self, dataset: str, version: int) -> str | None:
+        entry = self._registers.read().dataset(dataset, version)
+        path = self._places.sealed(dataset) / manifest_name(version)
+        return None if entry is None or not path.exists() else entry.manifest
+
+
+def _inputs(connection: Connection, request: Request) -> dict[str, tuple[GivenInput, InputFacts]]:
+    """Each input's sealed artifact, and everybody whose voice is in its lineage. An unknown model stays absent."""
+    found = {}
+    graph = heritage.graph(connection) if request.inputs else lineage.Lineage()
+    for name, asked in request.inputs.items():
+        model, _, version = asked.partition("@")
+        if not version.isdecimal():
+            raise Usage(f"{asked!r} is no MODEL@VERSION")
+        row = connection.execute(
+            sa.select(models, artifacts.c.wrapped_key)
+            .join(artifacts, sa.and_(artifacts.c.run == models.c.run, artifacts.c.path == models.c.path))
+            .where(models.c.name == model, models.c.version == int(version))
+        ).first()
+        if row is None or row.wrapped_key is None:
+            raise NotFound(
+                f"there is no model {asked}",
+                code="model.unknown",
+                mend="sandbox runs list shows what was made",
+            )
+        model_node = lineage.model(model, int(version))
+        agreements = heritage.agreements(connection, row.run)
+        facts = InputFacts(asked, row.sha256, agreements, graph.speakers(model_node), graph.taint(model_node))
+        found[name] = (GivenInput(row.sha256, row.run, row.path, row.wrapped_key), facts)
+    return found

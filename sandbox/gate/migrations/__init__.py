@@ -1,0 +1,1 @@
+"""The gate's tables through time; applied at every start (Alembic)."""

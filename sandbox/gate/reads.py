@@ -1,0 +1,216 @@
+"""Reading the gate: runs, events, decisions, recipes, models, budgets, incidents, the log and its proofs, evidence."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from sandbox.errors import NotFound, NotPermitted, Usage
+from sandbox.gate import chronicle, heritage, log, report
+from sandbox.gate.gate import Gate
+from sandbox.gate.standing import EVERYBODY, WATCHERS, require, roles
+from sandbox.gate.states import FINAL
+from sandbox.gate.tables import decisions, incidents, models, runs, settlements, statements
+from sandbox.policy.decide import decide
+from sandbox.policy.facts import Facts
+from sandbox.runs import Request, RunState
+from sandbox.service import Call, Event, Events, Reply, Route
+
+PAGE = 200
+POLL_S = 0.25
+ALIVE_S = 10.0
+SHOWN = ("id", "grant", "decision", "kind", "person", "agreement", "purpose", "dataset", "recipe", "state")
+ALSO = ("outcome", "failure", "asked_at", "changed_at", "model", "epsilon", "statement", "killed_by")
+
+Read = Callable[[Connection, Call], Any]
+
+
+def reading(gate: Gate) -> list[Route]:
+    """Every GET route; who may read what stands beside it."""
+
+    def route(path: str, read: Read, *wanted: str) -> Route:
+        def handler(call: Call) -> Any:
+            require(gate.registers, call.caller.name, *wanted)
+            return gate.house.store.read(lambda connection: read(connection, call))
+
+        return Route("GET", path, handler)
+
+    return [
+        route("/v1/runs", lambda c, call: _page(c, _runs(), runs.c.id, call, _shown), *EVERYBODY),
+        route("/v1/runs/{id}", _run, *EVERYBODY),
+        Route("GET", "/v1/runs/{id}/events", lambda call: _events(gate, call)),
+        Route("GET", "/v1/recipes", lambda call: _recipes(gate, call)),
+        Route("GET", "/v1/recipes/{digest}", lambda call: _recipe(gate, call)),
+        route(
+            "/v1/decisions",
+            lambda c, call: _page(c, sa.select(decisions), decisions.c.id, call, _decision),
+            *WATCHERS,
+        ),
+        Route("GET", "/v1/decisions/{id}", lambda call: _one_decision(gate, call)),
+        Route("GET", "/v1/decisions/{id}/replay", lambda call: _replay(gate, call)),
+        route(
+            "/v1/models",
+            lambda c, _: {"items": [dict(r) for r in c.execute(sa.select(models)).mappings()]},
+            *EVERYBODY,
+        ),
+        route("/v1/budgets", lambda c, _: {"items": report.balances(c)}, *EVERYBODY),
+        route("/v1/incidents", lambda c, _: {"items": _incidents(c)}, *EVERYBODY),
+        route("/v1/lineage", lambda c, _: report.graph(c), *WATCHERS),
+        route("/v1/log", _log, *WATCHERS),
+        route(
+            "/v1/log/checkpoint",
+            lambda c, _: Reply(report.newest_checkpoint(c), media_type="text/plain"),
+            *EVERYBODY,
+        ),
+        route(
+            "/v1/statements",
+            lambda c, call: _page(c, sa.select(statements), statements.c.digest, call, dict),
+            *WATCHERS,
+        ),
+        Route("GET", "/v1/statements/{digest}", lambda call: _statement(gate, call)),
+        Route("GET", "/v1/evidence", lambda call: _evidence(gate, call)),
+    ]
+
+
+def _runs() -> Any:
+    return sa.select(*(runs.c[name] for name in (*SHOWN, *ALSO)))
+
+
+def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
+    return dict(row)
+
+
+def _decision(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: row[name] for name in ("id", "run", "person", "permitted", "reasons", "at", "entry")}
+
+
+def _page(
+    connection: Connection, asked: Any, key: Any, call: Call, show: Callable[[Any], Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Oldest id first; ``after`` goes on behind that id."""
+    if after := call.query.get("after"):
+        asked = asked.where(key > after)
+    limit = call.query.get("limit", str(PAGE))
+    if not limit.isdecimal() or not 1 <= int(limit) <= PAGE:
+        raise Usage(f"limit is 1 to {PAGE}")
+    rows = connection.execute(asked.order_by(key).limit(int(limit) + 1)).mappings().all()
+    page = [dict(show(row)) for row in rows[: int(limit)]]
+    return {"items": page, "next": str(page[-1][key.name]) if len(rows) > int(limit) else ""}
+
+
+def _run(connection: Connection, call: Call) -> dict[str, Any]:
+    """Everything about one run but its wraps, which nobody has."""
+    row = chronicle.find(connection, call.params["id"])
+    proofs = connection.execute(sa.select(settlements).where(settlements.c.run == row.id)).mappings()
+    return {
+        **{name: getattr(row, name) for name in (*SHOWN, *ALSO)},
+        "kill": row.kill,
+        "container": row.container,
+        "exit": row.exit,
+        "grant_digest": row.grant_digest,
+        "unlocked": row.unlocked,
+        "metric_points": row.points,
+        "plan": row.plan,
+        "artifacts": report.artifacts_of(connection, row.id),
+        "credentials": report.credentials_of(connection, row.id),
+        "proofs": {proof["step"]: proof["proof"] for proof in proofs},
+    }
+
+
+def _events(gate: Gate, call: Call) -> Events:
+    """What happened and what happens, until the run is final; resumes after ``Last-Event-ID``."""
+    require(gate.registers, call.caller.name, *EVERYBODY)
+    run = call.params["id"]
+    gate.house.store.read(lambda connection: chronicle.find(connection, run))
+    after = int(call.last_event_id) if call.last_event_id.isdecimal() else 0
+
+    def follow(after: int) -> Iterator[Event]:
+        spoke = time.monotonic()
+        while True:
+            rows = gate.house.store.read(lambda c, seen=after: chronicle.since(c, run, seen))  # type: ignore[misc]
+            for row in rows:
+                after, spoke = row.id, time.monotonic()
+                yield Event(row.kind, {**row.data, "at": row.at, "run": run}, str(row.id))
+                if row.kind == "state" and RunState(row.data["state"]) in FINAL:
+                    return
+            if time.monotonic() - spoke > ALIVE_S:
+                spoke = time.monotonic()
+                yield Event("")
+            time.sleep(POLL_S)
+
+    return Events(follow(after))
+
+
+def _recipes(gate: Gate, call: Call) -> dict[str, Any]:
+    require(gate.registers, call.caller.name, *EVERYBODY)
+    return {"items": gate.house.recipes.listing()}
+
+
+def _recipe(gate: Gate, call: Call) -> dict[str, Any]:
+    require(gate.registers, call.caller.name, *EVERYBODY)
+    return gate.house.recipes.describe(call.params["digest"])
+
+
+def _found_decision(gate: Gate, call: Call) -> dict[str, Any]:
+    """The decision; its person may read it, and who watches. Raises NotFound, NotPermitted."""
+    asked = sa.select(decisions).where(decisions.c.id == call.params["id"])
+    row = gate.house.store.read(lambda c: c.execute(asked).mappings().first())
+    if row is None:
+        raise NotFound(f"there is no decision {call.params['id']}")
+    held = set(roles(gate.registers, call.caller.name))
+    if row["person"] != call.caller.name and not held & set(WATCHERS):
+        raise NotPermitted("this decision is somebody else's")
+    return dict(row)
+
+
+def _one_decision(gate: Gate, call: Call) -> dict[str, Any]:
+    return _found_decision(gate, call)
+
+
+def _replay(gate: Gate, call: Call) -> dict[str, Any]:
+    """Decide again from the stored request and facts. The same rules give the same answer."""
+    row = _found_decision(gate, call)
+    again = decide(Request.from_json(row["request"]), Facts.from_json(row["facts"]))
+    now = [reason.code for reason in again.reasons]
+    then = [reason["code"] for reason in row["reasons"]]
+    known = [code for code in then if not code.startswith("incident.")]
+    return {"id": row["id"], "same": now == known, "then": then, "now": now, **again.to_predicate()}
+
+
+def _incidents(connection: Connection) -> list[dict[str, Any]]:
+    return [dict(row) for row in connection.execute(sa.select(incidents).order_by(incidents.c.at)).mappings()]
+
+
+def _log(connection: Connection, call: Call) -> dict[str, Any]:
+    after = call.query.get("after", "-1")
+    if not after.removeprefix("-").isdecimal():
+        raise Usage("after is the index of the last entry seen")
+    page = log.shown(connection, int(after), PAGE)
+    return {"items": page, "next": str(page[-1]["index"]) if len(page) == PAGE else ""}
+
+
+def _statement(gate: Gate, call: Call) -> Reply:
+    """Exact bytes. Engineers read those of their own runs."""
+    asked = sa.select(statements).where(statements.c.digest == call.params["digest"])
+    row = gate.house.store.read(lambda c: c.execute(asked).first())
+    if row is None:
+        raise NotFound("there is no such statement")
+    held = set(roles(gate.registers, call.caller.name))
+    if not held & set(WATCHERS):
+        person = sa.select(runs.c.person).where(runs.c.id == row.run)
+        if gate.house.store.read(lambda c: c.execute(person).scalar()) != call.caller.name:
+            raise NotPermitted("this statement is about somebody else's run")
+    path = gate.house.places.statements / f"{row.name}-{row.id}.dsse.json"
+    return Reply(path.read_bytes(), media_type="application/json")
+
+
+def _evidence(gate: Gate, call: Call) -> dict[str, Any]:
+    require(gate.registers, call.caller.name, *WATCHERS)
+    return report.evidence(gate.house)
+
+
+__all__ = ["heritage", "reading"]

@@ -1,0 +1,43 @@
+"""What the gate does beside its requests: renew its login, and look for new entries in the registers."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from sandbox.errors import CredentialError, SandboxError
+from sandbox.gate.gate import Gate
+from sandbox.gate.rights import honour
+from sandbox.service import journal
+
+LOOK_S = 1.0
+RENEW_MOST_S = 600.0
+RETRY_S = 10.0
+
+
+def upkeep(gate: Gate, renew: Callable[[], int], stop: threading.Event, lost: Callable[[], None]) -> None:
+    """Until ``stop``. Calls ``lost`` when the login is dead: the supervisor starts the gate with a fresh one.
+
+    New entries are seen by their file names, which costs Vault nothing; heads are read when there is one, and at every
+    admission.
+    """
+    due = 0.0
+    while True:
+        if time.monotonic() >= due:
+            try:
+                due = time.monotonic() + max(1.0, min(renew() / 3, RENEW_MOST_S))
+            except CredentialError as fault:
+                journal.trouble("login.lost", fault)
+                lost()
+                return
+            except SandboxError as fault:
+                journal.trouble("login.unrenewed", fault)
+                due = time.monotonic() + RETRY_S
+        try:
+            if gate.registers.changed():
+                honour(gate, gate.registers.read())
+        except SandboxError as fault:
+            journal.trouble("registers.unread", fault)
+        if stop.wait(LOOK_S):
+            return
