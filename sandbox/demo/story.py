@@ -156,7 +156,8 @@ def seal(stage: Stage) -> None:
 
 
 CONSENT = (
-    "--scope", "process_voice_biometric", "--scope", "ai_synthesis_of_my_voice", "--expires", "2027-01-31T23:59:59+08:00",
+    "--scope", "process_voice_biometric", "--scope", "ai_synthesis_of_my_voice",
+    "--expires", "2027-01-31T23:59:59+08:00",
 )  # fmt: skip
 
 
