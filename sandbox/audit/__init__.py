@@ -5,6 +5,8 @@ together; ``vault_join`` holds Vault's own audit file against the grants; ``evid
 """
 
 from sandbox.audit.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
+from sandbox.audit.evidence import Evidence, Verified
+from sandbox.audit.evidence import verify as verify_evidence
 from sandbox.audit.log import LogReport, verify_log
 from sandbox.audit.tree import (
     Tree,
@@ -15,18 +17,25 @@ from sandbox.audit.tree import (
     verify_consistency,
     verify_inclusion,
 )
+from sandbox.audit.vault_join import VaultReport, Window, join
 
 __all__ = [
     "Checkpoint",
+    "Evidence",
     "LogReport",
     "Tree",
+    "VaultReport",
+    "Verified",
+    "Window",
     "consistency_proof",
     "inclusion_proof",
+    "join",
     "leaf_hash",
     "open_checkpoint",
     "root",
     "sign_checkpoint",
     "verify_consistency",
+    "verify_evidence",
     "verify_inclusion",
     "verify_log",
 ]

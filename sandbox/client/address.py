@@ -22,6 +22,7 @@ class Address:
     custodian_socket: Path
     public: Path
     vault_ca: Path
+    trust: Path
 
     @classmethod
     def of(cls, state: Path) -> Address:
@@ -32,6 +33,7 @@ class Address:
             custodian_socket=state / "custodian" / "api.sock",
             public=app / "public.json",
             vault_ca=app / "ca.pem",
+            trust=app / "trust.json",
         )
 
 

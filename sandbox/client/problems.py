@@ -28,7 +28,12 @@ def problem(status: int, body: Mapping[str, Any]) -> SandboxError:
     code = str(body.get("code") or "")
     message = str(body.get("detail") or body.get("title") or f"the service answered {status}")
     mend = str(body.get("mend") or "")
-    kind = _BY_CODE.get(str(body.get("kind") or "")) or _BY_CODE.get(code) or _BY_STATUS.get(status) or SandboxError
+    kind = (
+        _BY_CODE.get(str(body.get("kind") or ""))
+        or _BY_CODE.get(code)
+        or _BY_STATUS.get(status)
+        or SandboxError
+    )
     reasons = tuple(_reason(entry) for entry in body.get("reasons") or () if isinstance(entry, Mapping))
     if reasons and not issubclass(kind, Refused):
         kind = Refused

@@ -6,6 +6,7 @@ from typing import Any
 
 from sandbox.errors import NotPermitted, StatementError, Usage
 from sandbox.gate import chronicle, incident
+from sandbox.gate.auditing import auditing
 from sandbox.gate.gate import Gate
 from sandbox.gate.reads import reading
 from sandbox.gate.recipes import decode
@@ -38,6 +39,7 @@ def routes(gate: Gate, sessions: Sessions) -> list[Route]:
         Route("POST", "/v1/incidents", lambda call: _stop(gate, call)),
         Route("POST", "/v1/incidents/{id}/resume", lambda call: _resume(gate, call)),
         Route("POST", "/v1/browser-sessions", lambda call: _session(gate, sessions, call)),
+        *auditing(gate),
         *reading(gate),
     ]
 

@@ -100,11 +100,15 @@ def ask_kill(connection: Connection, run: str, by: str, reason: str, now: dateti
     return True
 
 
-def accessors(connection: Connection, run: str, *, alive_only: bool = False) -> list[str]:
-    """Accessors of every credential that the run ever had, or of those not proved dead."""
+def accessors(
+    connection: Connection, run: str, *, alive_only: bool = False, unhashed_only: bool = False
+) -> list[str]:
+    """Accessors of every credential that the run ever had; of those not proved dead, or not yet known by their HMAC."""
     asked = sa.select(credentials.c.accessor).where(credentials.c.run == run)
     if alive_only:
         asked = asked.where(credentials.c.dead_at.is_(None))
+    if unhashed_only:
+        asked = asked.where(credentials.c.audit_hash == "")
     return list(connection.execute(asked).scalars())
 
 
@@ -115,3 +119,9 @@ def proved_dead(connection: Connection, found: Sequence[str], now: datetime) -> 
         .where(credentials.c.accessor.in_(found), credentials.c.dead_at.is_(None))
         .values(dead_at=utc(now))
     )
+
+
+def hashed(connection: Connection, accessor: str, audit_hash: str) -> None:
+    """Note a credential as Vault's audit file shows it."""
+    chosen = credentials.update().where(credentials.c.accessor == accessor)
+    connection.execute(chosen.values(audit_hash=audit_hash))

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from sandbox.isolation.spec import Spec
 from sandbox.runs import ExitClass, Grant, Outcome
 from sandbox.statements import PublicKey, Signer
+from sandbox.tracking.reconcile import Actual, Difference, SignedRun
 from sandbox.tracking.tags import ModelRecord
 from sandbox.tracking.view import Point
 from sandbox.vault.minting import RunWrap, Wrap
@@ -102,3 +103,7 @@ class Tracking(Protocol):
     def settle_run(self, run_id: str, outcome: Outcome, facts: Mapping[str, str]) -> None: ...
 
     def taint(self, run: str, model: str | None, why: str) -> None: ...
+
+    def survey(self) -> Actual: ...
+
+    def repair(self, expected: Iterable[SignedRun]) -> tuple[Difference, ...]: ...

@@ -40,7 +40,7 @@ def proxy(uds: Path, admitted: Callable[[str], bool], cookie: str) -> list[Route
     """The routes below ``/mlflow``. ``admitted`` says whether a cookie is a session."""
     client = httpx.AsyncClient(
         transport=httpx.AsyncHTTPTransport(uds=str(uds)),
-        base_url="http://mlflow",
+        base_url="http://localhost",
         timeout=30.0,
         trust_env=False,
     )

@@ -32,10 +32,17 @@ def prove_dead(house: House, run: str) -> int:
 
 
 def end_credentials(house: House, run: str) -> int:
-    """Revoke whatever is not proved dead, then prove it. Raises as :func:`prove_dead`."""
+    """Revoke whatever is not proved dead, then prove it, and know each as Vault's audit file shows it.
+
+    Raises as :func:`prove_dead`.
+    """
     for accessor in house.store.read(lambda c: chronicle.accessors(c, run, alive_only=True)):
         house.vault.revoke(accessor)
-    return prove_dead(house, run)
+    found = prove_dead(house, run)
+    for accessor in house.store.read(lambda c: chronicle.accessors(c, run, unhashed_only=True)):
+        seen = house.vault.audit_hash(accessor)
+        house.store.transact(lambda c, a=accessor, h=seen: chronicle.hashed(c, a, h))  # type: ignore[misc]
+    return found
 
 
 def _note(house: House, found: list[str]) -> None:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from sandbox.errors import NotFound, NotPermitted, Usage
-from sandbox.gate import chronicle, heritage, log, report
+from sandbox.gate import chronicle, log, report
 from sandbox.gate.gate import Gate
 from sandbox.gate.standing import EVERYBODY, WATCHERS, require, roles
 from sandbox.gate.states import FINAL
@@ -72,7 +72,6 @@ def reading(gate: Gate) -> list[Route]:
             *WATCHERS,
         ),
         Route("GET", "/v1/statements/{digest}", lambda call: _statement(gate, call)),
-        Route("GET", "/v1/evidence", lambda call: _evidence(gate, call)),
     ]
 
 
@@ -206,11 +205,3 @@ def _statement(gate: Gate, call: Call) -> Reply:
             raise NotPermitted("this statement is about somebody else's run")
     path = gate.house.places.statements / f"{row.name}-{row.id}.dsse.json"
     return Reply(path.read_bytes(), media_type="application/json")
-
-
-def _evidence(gate: Gate, call: Call) -> dict[str, Any]:
-    require(gate.registers, call.caller.name, *WATCHERS)
-    return report.evidence(gate.house)
-
-
-__all__ = ["heritage", "reading"]

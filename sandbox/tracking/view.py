@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from mlflow.entities import LoggedModel, Run
     from mlflow.entities.model_registry import ModelVersion
 
+    from sandbox.tracking.reconcile import Actual, Difference, SignedRun
+
 _STATUS = {Outcome.FINISHED: "FINISHED", Outcome.FAILED: "FAILED", Outcome.KILLED: "KILLED"}
 _BATCH = 1000  # metrics a request
 
@@ -119,6 +121,20 @@ class Tracking:
                     client.set_model_version_tag(
                         version.name, version.version, "gov.taint", why[: tags.MAX_VALUE]
                     )
+                for logged in self._logged(model):
+                    client.set_logged_model_tags(logged.model_id, {"gov.taint": why[: tags.MAX_VALUE]})
+
+    def survey(self) -> Actual:
+        """Everything that MLflow shows. Raises Unreachable."""
+        from sandbox.tracking.survey import read_all
+
+        return read_all(self)
+
+    def repair(self, expected: Iterable[SignedRun]) -> tuple[Difference, ...]:
+        """Write what was signed over what is shown; the differences that are left. Raises Unreachable."""
+        from sandbox.tracking.survey import repair
+
+        return repair(self, expected)
 
     def find(self, run: str) -> Run | None:
         """The live run in MLflow that carries this run's id."""
@@ -169,10 +185,7 @@ class Tracking:
     def _logged_model(self, run_id: str, facts: Mapping[str, str], model: ModelRecord) -> LoggedModel:
         client = self.client
         where = client.get_run(run_id).info.experiment_id
-        found = client.search_logged_models(
-            [where], filter_string=f"tags.`gov.model` = '{model.id}'", max_results=1
-        )
-        if found:
+        if found := self._logged(model.id):
             return found[0]
         made = client.create_logged_model(
             where,
@@ -183,6 +196,10 @@ class Tracking:
             model_type="sealed",
         )
         return client.finalize_logged_model(made.model_id, "READY")
+
+    def _logged(self, model: str) -> list[LoggedModel]:
+        where = [found.experiment_id for found in self.client.search_experiments()]
+        return list(self.client.search_logged_models(where, filter_string=f"tags.`gov.model` = '{model}'"))
 
     def _version(self, model: ModelRecord) -> ModelVersion | None:
         found = self.client.search_model_versions(f"name = '{model.name}'")
