@@ -9,7 +9,7 @@ SPEECH = "speech.flac"  # listed in the grant of a dry run only
 
 
 def main(run):
-    steps, size, seed = run.parameters["steps"], run.parameters["batch"], run.parameters["seed"]
+    steps, size, seed = run.parameters["steps"], run.parameters["batch_size"], run.parameters["seed"]
     torch.manual_seed(seed)
 
     shape = fastpitch.Shape()

@@ -100,14 +100,13 @@ class Witness:
 
     def keep(self, notes: Sequence[bytes]) -> None:
         """Remember the longest of ``notes``, which were verified."""
-        newest = max(
-            notes, key=lambda note: open_checkpoint(note, self._origin, self._keys).size, default=None
-        )
-        if newest is None:
-            return
+        sizes = {open_checkpoint(note, self._origin, self._keys).size: note for note in notes}
+        newest = max(sizes, default=-1)
+        if newest <= max((point.size for point in self.known()), default=-1):
+            return  # never back to an older one
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         partial = self._path.with_name(f".{self._path.name}.new")
-        partial.write_bytes(newest)
+        partial.write_bytes(sizes[newest])
         partial.replace(self._path)
 
 

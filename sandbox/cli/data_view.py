@@ -86,18 +86,18 @@ class SealView:
             return
         mark = self._mark
         grown = 100 * (line["sealed_bytes"] / max(1, line["plain_bytes"]) - 1)
-        barred = sorted({subject for subjects in line["barred"].values() for subject in subjects})
         self._here.console.print(
             f"{mark.good} sealed     {_count(line['added'], 'record')}, {_count(len(self._people), 'key')}, "
             f"{_count(line['shards'], 'shard')}, {grown:+.1f} % in size {mark.dot} {line['hours']:.2f} h {mark.dot} "
             f"{' '.join(line['languages'])} {mark.dot} manifest v{line['version']} signed",
             soft_wrap=True,
         )
-        if barred:
-            self._here.console.print(
-                f"  [yellow]{mark.warn}[/yellow] barred until they consent: {' '.join(barred)}",
-                soft_wrap=True,
-            )
+        for purpose, barred in line["barred"].items():
+            if barred:
+                self._here.console.print(
+                    f"  [yellow]{mark.warn}[/yellow] {purpose}: barred until they consent: {' '.join(sorted(barred))}",
+                    soft_wrap=True,
+                )
 
 
 def _count(number: int, noun: str) -> str:

@@ -12,34 +12,15 @@ from pathlib import Path
 import click
 
 from sandbox.cli.context import Context
-from sandbox.cli.recipe_files import files, find
-from sandbox.cli.run import submit_if_unknown
+from sandbox.cli.recipe_files import bundle, files, find
 from sandbox.cli.run_story import Story
 from sandbox.cli.run_view import ask_what_to_do, judge, until_settled
 from sandbox.cli.show import marks
 from sandbox.errors import RunFailed, Usage
-from sandbox.runs import Compute, Kind, Request, recipe_digest
 
 #: A line of a dry run: this word, a path, base64 of the next bytes of that file.
 SHOWN = "::file"
 SPOKEN = "speech.flac"
-
-
-def request(name: str, digest: str, speak: str | None) -> Request:
-    """What is asked: no agreement, no dataset, no input, no privacy."""
-    return Request(
-        recipe=name,
-        recipe_digest=digest,
-        agreement="",
-        purpose="train",
-        dataset=None,
-        subjects=None,
-        inputs={},
-        privacy=None,
-        compute=Compute(),
-        parameters={"speak": speak} if speak else {},
-        kind=Kind.DRY,
-    )
 
 
 def follow(here: Context, name: str, speak: str | None, output: Path | None) -> None:
@@ -48,10 +29,9 @@ def follow(here: Context, name: str, speak: str | None, output: Path | None) -> 
     Raises RunFailed when the recipe fails or said nothing.
     """
     folder = find(name, Path.cwd() / "run.yaml")
-    asked = request(name, recipe_digest(files(folder)), speak)
+    asked = {**bundle(files(folder)), **({"speak": speak} if speak else {})}
     with here.gate() as gate:
-        submit_if_unknown(gate, folder)
-        run = str(gate.post("/v1/runs", asked.to_json())["run"])
+        run = str(gate.post("/v1/dry-runs", asked)["run"])
         story, heard = Story(run, marks(sys.stdout)), Heard()
         try:
             for event in until_settled(gate, story):

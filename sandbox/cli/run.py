@@ -42,7 +42,7 @@ def run(file: Path, recipes: Path | None, follow: bool, dry_run: bool) -> None:
     asked, folder = read(file, recipes)
     with here.gate() as gate:
         submit_if_unknown(gate, folder)
-        answer = gate.post("/v1/runs", asked.to_json() | ({"dry_run": True} if dry_run else {}))
+        answer = gate.post("/v1/runs", {"request": asked.to_json(), "dry_run": dry_run})
         if dry_run:
             _decision(here, answer)
             return

@@ -27,8 +27,7 @@ def recipe(gate: Gate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Gate:
     folder.mkdir(parents=True)
     (folder / "recipe.yaml").write_text("name: digits\n")
     monkeypatch.chdir(tmp_path)
-    gate.answers["POST", "/v1/recipes"] = httpx.Response(201, json={})
-    gate.answers["POST", "/v1/runs"] = httpx.Response(201, json={"run": "r-7f3k9w"})
+    gate.answers["POST", "/v1/dry-runs"] = httpx.Response(201, json={"run": "r-7f3k9w"})
     return gate
 
 
@@ -45,10 +44,9 @@ def test_logs_are_shown_and_what_was_said_becomes_a_wav(
     assert said.out == "step 1 loss 3.2\n"
     audio, rate = soundfile.read(tmp_path / "seven.wav")
     assert (len(audio), rate) == (800, 8000)
-    asked = next(json.loads(r.content) for r in recipe.asked if r.url.path == "/v1/runs")
-    assert (
-        asked["kind"] == "dry-run" and asked["parameters"] == {"speak": "seven"} and asked["dataset"] is None
-    )
+    asked = next(json.loads(r.content) for r in recipe.asked if r.url.path == "/v1/dry-runs")
+    sent = {path: base64.b64decode(body) for path, body in asked["files"].items()}
+    assert asked["speak"] == "seven" and sent == {"recipe.yaml": b"name: digits\n"}
 
 
 def test_a_recipe_that_says_nothing_is_a_failure_when_something_was_asked(

@@ -57,7 +57,7 @@ def test_a_folder_is_sealed_listed_shown_and_verified(desk: Desk, sandbox: Sandb
     said = seal(sandbox, studio)
     assert said.code == 0, said.err
     assert "sealed     3 records, 2 keys, 1 shard," in said.out and "manifest v1 signed" in said.out
-    assert "barred until they consent: spk_anna spk_ben0" in said.out
+    assert "train: barred until they consent: spk_anna spk_ben0" in said.out
     assert "digits" in sandbox("data", "list").out
     shown = json.loads(sandbox("data", "show", "digits", "--json").out)
     assert shown["subjects"] == ["spk_anna", "spk_ben0"]

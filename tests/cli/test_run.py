@@ -94,7 +94,7 @@ def test_the_recipe_is_submitted_once_by_the_digest_of_its_bytes(
     sandbox("run", str(run_file))
     assert ("POST", "/v1/recipes") not in [(r.method, r.url.path) for r in admitting.asked]
     asked = next(json.loads(r.content) for r in admitting.asked if r.method == "POST")
-    assert asked["recipe_digest"] == digest and asked["subjects"] is None
+    assert asked["request"]["recipe_digest"] == digest and asked["request"]["subjects"] is None
 
 
 def test_a_failed_run_exits_4_and_says_why(admitting: Gate, sandbox: Sandbox, run_file: Path) -> None:
