@@ -18,12 +18,13 @@ from sandbox.demo.report import Attempt, Report, Word
 from sandbox.errors import RunFailed, SandboxError
 
 APPROVER = "a.approver.1"
-STEWARD, ENGINEER, REVIEWER, AUDITOR, LAPSED = "stew.zhao", "eng.li", "rev.chen", "aud.wang", "eng.old"
+STEWARD, ENGINEER, AUDITOR, LAPSED = "stew.zhao", "eng.li", "aud.wang", "eng.old"
+REVIEWERS = ("rev.chen", "rev.haas")  # two, neither of them who wrote the recipe
 AGREEMENT = "dsa-2026-0001"
 PEOPLE = {
     STEWARD: ("A", "data_steward", "2029-01-10"),
     ENGINEER: ("B", "ml_engineer", "2029-01-10"),
-    REVIEWER: ("B", "privacy_reviewer", "2029-01-10"),
+    **dict.fromkeys(REVIEWERS, ("B", "privacy_reviewer", "2029-01-10")),
     AUDITOR: ("A", "auditor", "2029-01-10"),
     LAPSED: ("B", "ml_engineer", "2026-01-31"),
 }
@@ -120,7 +121,7 @@ def people(stage: Stage) -> None:
             "--training", "voice-data-security-2026", "--training-until", "2027-01-12", "--password-stdin",
             stdin=stage.passwords[person] + "\n",
         )  # fmt: skip
-    for person in (STEWARD, ENGINEER, REVIEWER, AUDITOR, LAPSED):
+    for person in PEOPLE:
         stage.house.login(person, stage.passwords[person])
     for person, until in ((ENGINEER, "2026-12-31T23:59:59+08:00"), (LAPSED, "2026-01-30T23:59:59+08:00")):
         for dataset in ("digits", "voices"):
@@ -130,8 +131,9 @@ def people(stage: Stage) -> None:
             )  # fmt: skip
     for recipe in RECIPES:
         stage.house.say(ENGINEER, "recipe", "submit", str(stage.source / "recipes" / recipe))
-    for entry in stage.house.ask(REVIEWER, "recipe", "list").lines:
-        stage.house.say(REVIEWER, "recipe", "approve", str(entry["name"]), str(entry["digest"]))
+    for reviewer in REVIEWERS:
+        for entry in stage.house.ask(reviewer, "recipe", "list").lines:
+            stage.house.say(reviewer, "recipe", "approve", str(entry["name"]), str(entry["digest"]))
 
 
 def seal(stage: Stage) -> None:

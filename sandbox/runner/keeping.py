@@ -32,7 +32,9 @@ class Keeping:
         self._fault: SandboxError | None = None
         self._over = threading.Event()
         self._source = unlocked.source
+        self._ready = False
         self._answers: Mapping[str, Callable[..., None]] = {
+            "ready": self._greet,
             "want": self._want,
             "ask": self._ask,
             "metric": self._metric,
@@ -75,9 +77,13 @@ class Keeping:
 
     def _serve(self, frame: Frame) -> None:
         answer = self._answers.get(frame.kind)
-        if answer is None:
+        if answer is None or self._ready is (frame.kind == "ready"):
             raise RecipeError("the trainer said something out of turn", code="trainer.grammar")
         answer(**frame.body)
+
+    def _greet(self) -> None:
+        """The trainer's first word, said before it imports anything; nothing else may come before it, or it again."""
+        self._ready = True
 
     def _want(self, records: list[Any]) -> None:
         if self._feed is None:

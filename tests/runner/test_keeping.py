@@ -31,7 +31,7 @@ class Speech:
     """A source of two utterances."""
 
     def listing(self) -> list[dict[str, Any]]:
-        return [{"record": record, "subject": "spk_a1"} for record in ("one", "two")]
+        return [{"record": record, "subject": "spk_a1", "language": "en"} for record in ("one", "two")]
 
     def open(self, record: str) -> Utterance:
         return Utterance(record, "spk_a1", "en", record, 16000, AUDIO)
@@ -61,6 +61,7 @@ class Trainer:
         self.ours = ours
         self.decoder = Decoder(frames.KEEPER_TO_TRAINER)
         self.waiting: list[Frame] = []
+        self.say("ready")
 
     def say(self, kind: str, **body: Any) -> None:
         self.side.sendall(encode(frames.TRAINER_TO_KEEPER, Frame(kind, 1, body)))
@@ -220,3 +221,18 @@ def test_what_the_trainer_is_told_opens_nothing(trainer: Trainer) -> None:
     trainer.side.shutdown(socket.SHUT_RDWR)
     with pytest.raises(RecipeError):
         trainer.keeping.converse()
+
+
+def test_the_trainer_says_ready_once_and_before_anything_else(trainer: Trainer) -> None:
+    trainer.say("ready")
+    with pytest.raises(RecipeError) as twice:
+        trainer.end()
+    assert twice.value.code == "trainer.grammar"
+
+
+def test_nothing_is_heard_of_a_trainer_that_did_not_say_ready(trainer: Trainer) -> None:
+    trainer.ours.recv(1 << 16)  # its "ready" is lost
+    trainer.say("metric", name="loss", step=2, value=1.0)
+    with pytest.raises(RecipeError):
+        trainer.end()
+    assert trainer.door.heard == []
