@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
@@ -92,7 +93,9 @@ class Keeping:
 
     def _close(self, path: str) -> None:
         self._outgoing.close(path)
-        self._pipe.send("ack")
+        # A trainer may say "end" and leave before its last artifact is sealed: nobody waits for this word then.
+        with suppress(RecipeError):
+            self._pipe.send("ack")
 
     def _failed(self, code: str) -> None:
         raise RecipeError("the recipe failed", code=safe_code(code))

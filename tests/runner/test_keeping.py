@@ -120,6 +120,17 @@ def test_a_model_leaves_sealed_with_its_own_key(trainer: Trainer) -> None:
     assert read_header(sealed).path == MODEL
 
 
+def test_a_trainer_may_leave_before_its_last_artifact_is_sealed(trainer: Trainer) -> None:
+    body = {"name": "w", "dtype": "uint8", "shape": [1], "data": b"w"}
+    trainer.say("artifact", path=MODEL, step=4, media_type=runs.SAFETENSORS, metadata={})
+    trainer.say("tensor", path=MODEL, **body)
+    trainer.say("close", path=MODEL)
+    trainer.say("end")
+    trainer.side.close()
+    trainer.keeping.converse()
+    assert [kind for kind, _ in trainer.door.heard] == ["artifact", "piece"]
+
+
 def opening(path: str, media_type: str, step: int = 4, **more: Any) -> tuple[str, dict[str, Any]]:
     return "artifact", {"path": path, "step": step, "media_type": media_type, "metadata": {}, **more}
 
@@ -236,3 +247,13 @@ def test_nothing_is_heard_of_a_trainer_that_did_not_say_ready(trainer: Trainer) 
     with pytest.raises(RecipeError):
         trainer.end()
     assert trainer.door.heard == []
+
+
+def test_a_trainer_that_ended_and_left_is_heard_to_its_end(trainer: Trainer) -> None:
+    trainer.say("artifact", path="report.json", step=4, media_type=runs.JSON, metadata={})
+    trainer.say("report", path="report.json", data=b"{}")
+    trainer.say("close", path="report.json")
+    trainer.say("end")
+    trainer.side.close()
+    trainer.keeping.converse()
+    assert [kind for kind, _ in trainer.door.heard] == ["artifact", "piece"]
