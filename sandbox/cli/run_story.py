@@ -81,7 +81,7 @@ class Story:
         privacy = data.get("privacy")
         bound = f"epsilon {privacy.get('epsilon'):g}" if isinstance(privacy, Mapping) else "no DP"
         version = f" v{data['agreement_version']}" if data.get("agreement_version") else ""
-        who = f"{count} {'person' if count == 1 else 'people'}" if count is not None else ""
+        who = f"{count} {'person' if count == 1 else 'people'}" if count else "the people of its inputs"
         parts = [
             f"run {self.run}, grant {data.get('grant', '')}",
             f"agreement {data.get('agreement', '')}{version}",

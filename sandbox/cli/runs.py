@@ -63,9 +63,39 @@ def show(name: str) -> None:
     if here.as_json:
         here.emit(found)
         return
-    for key, value in found.items():
-        shown = local_time(value) if isinstance(value, str) else value
-        here.console.print(f"{key:<22} {shown}", soft_wrap=True, markup=False)
+    facts = [
+        ("state", str(found.get("outcome") or found["state"])),
+        *((key, str(found[key])) for key in FACTS if found.get(key)),
+        ("people", " ".join(found["plan"]["subjects"]) or "those of its inputs"),
+        ("epsilon", "no DP" if found.get("epsilon") is None else f"{found['epsilon']:.4g} a person"),
+        *((f"metric {name}", _points(points)) for name, points in found["metrics"].items()),
+    ]
+    grid(here.console, ("run", name), facts)
+    for title, rows, columns in (
+        ("artifact", "artifacts", ARTIFACT),
+        ("credential", "credentials", CREDENTIAL),
+    ):
+        if found[rows]:
+            here.console.print("")
+            lines = [tuple(_cell(row.get(column)) for column in columns) for row in found[rows]]
+            grid(here.console, (title, *columns[1:]), lines)
+
+
+FACTS = ("failure", "recipe", "purpose", "person", "agreement", "dataset", "grant", "decision", "model", "asked_at",
+         "changed_at", "statement")  # fmt: skip
+ARTIFACT = ("path", "step", "size", "state", "sha256")
+CREDENTIAL = ("kind", "path", "dead_at")
+
+
+def _points(points: list[dict[str, float]]) -> str:
+    last = points[-1]
+    return f"{last['value']:g} at step {last['step']} ({len(points)} points)"
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, str) and len(value) == 64:
+        return f"{value[:12]}…"
+    return "not yet" if value is None else local_time(str(value))
 
 
 @runs.command()

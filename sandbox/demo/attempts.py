@@ -59,7 +59,7 @@ def second_unwrap(stage: Stage) -> list[Attempt]:
     with Thief(stage.house.state) as thief:
         run = stage.run(ENGINEER, "probe", "a stolen credential", expected="failed")
     incidents = [
-        line for line in stage.house.ask(AUDITOR, "incident", "list").lines if line.get("run") == run["run"]
+        line for line in stage.house.ask(AUDITOR, "incident", "list").lines if line.get("run") == run["id"]
     ]
     observed = f"stolen: {thief.opened}; run {run.get('outcome')} ({run.get('failure')}); incidents: {len(incidents)}"
     holds = thief.opened and run.get("outcome") == "failed" and bool(incidents)
@@ -69,7 +69,7 @@ def second_unwrap(stage: Stage) -> list[Attempt]:
 def recipe_breaks_out(stage: Stage) -> list[Attempt]:
     """A recipe that tries the network, the disk, the door and its own memory, and reports what it got."""
     run = stage.run(ENGINEER, "probe", "a recipe that tries to break out")
-    points = run.get("metrics", {})
+    points = run["metrics"]
     found = []
     for name, what in PROBED.items():
         got = points.get(name) or [{}]

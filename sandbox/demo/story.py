@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from sandbox.client import Public
 from sandbox.demo import attempts, speech
 from sandbox.demo.house import House
 from sandbox.demo.report import Attempt, Report, Word
@@ -64,7 +65,7 @@ class Stage:
             self.house.ask(person, *words)
         shown = self.newest(person)
         entry = {
-            "run": shown["run"],
+            "run": shown["id"],
             "what": what,
             "outcome": shown.get("outcome") or shown.get("state"),
             "expected": expected,
@@ -79,7 +80,7 @@ class Stage:
         if not listed:
             raise RunFailed("the gate knows no run of this person")
         newest = max(listed, key=lambda run: str(run.get("asked_at", "")))
-        return self.house.ask(person, "runs", "show", str(newest.get("run") or newest.get("id"))).last
+        return self.house.ask(person, "runs", "show", str(newest["id"])).last
 
 
 def up(stage: Stage) -> None:
@@ -171,7 +172,7 @@ def train(stage: Stage) -> None:
 def evaluate(stage: Stage) -> None:
     """The sealed model speaks inside a container, and an independent recogniser counts the words it understands."""
     shown = stage.run(ENGINEER, "digits-evaluate", "say zero to twenty, and be understood")
-    heard = {int(point["step"]): int(point["value"]) for point in shown.get("metrics", {}).get("heard", [])}
+    heard = {int(point["step"]): int(point["value"]) for point in shown["metrics"].get("heard", [])}
     names = speech.NUMBERS
     stage.report.words = [
         Word(said, names[heard[index]] if 0 <= heard.get(index, -1) < len(names) else "")
@@ -209,7 +210,7 @@ def prove(stage: Stage) -> None:
     for entry in stage.report.runs[:3]:
         shown = stage.house.ask(AUDITOR, "audit", "lineage", "--run", str(entry["run"]))
         stage.report.proof += [line for line in shown.text.splitlines() if line.strip()][:6]
-    web = stage.house.ask("operator", "status").last.get("web", "")
+    web = Public.read(stage.house.state).web
     stage.report.addresses = {
         "MLflow": f"{web}/mlflow/",
         "lineage": f"{web}/lineage/{stage.report.runs[0]['run']}" if stage.report.runs else web,
