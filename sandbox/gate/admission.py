@@ -123,9 +123,10 @@ class Admission:
         )
         if not permitted:
             return name, reasons
-        if starts:
-            self._admit(connection, request, snapshot, decision, name, run, key, now)
-        return Admitted(run if starts else "", "", name)
+        if not starts:
+            return Admitted("", "", name)
+        grant = self._admit(connection, request, snapshot, decision, name, run, key, now)
+        return Admitted(run, grant, name)
 
     def _admit(
         self,
@@ -137,7 +138,7 @@ class Admission:
         run: str,
         key: str,
         now: datetime,
-    ) -> None:
+    ) -> str:
         facts = snapshot.facts
         plan = make_grant(
             run=run,
@@ -179,6 +180,7 @@ class Admission:
         if facts.terms is not None:
             told["agreement_version"] = facts.terms.version
         chronicle.happened(connection, run, "state", now, told)
+        return plan.grant
 
 
 def live_runs(connection: Connection) -> int:

@@ -35,6 +35,11 @@ def version(connection: Connection) -> int:
     return int(connection.execute(sa.select(sa.func.max(budget.c.id))).scalar() or 0)
 
 
+def unread(connection: Connection) -> Ledger:
+    """Only the ledger's version: a request without differential privacy composes nothing."""
+    return Ledger(version(connection), {})
+
+
 def ledger(connection: Connection) -> Ledger:
     """Reservations that were not released; runs without DP are no part of a composition."""
     released = {

@@ -117,7 +117,7 @@ class Conversation:
                 try:
                     self._intake.take(heard)
                 finally:
-                    self._say(peer, "ack", channel.stored)
+                    self._say(peer, "ack", self._intake.stored)
                 self._step(peer)
 
     def _step(self, peer: socket.socket) -> None:

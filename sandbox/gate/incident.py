@@ -141,8 +141,8 @@ def _kill_all(connection: Connection, scope: str, by: str, incident: str, now: d
 def _try(effect: Callable[[], None], what: str, note: Callable[[str], None]) -> None:
     try:
         effect()
-    except SandboxError as fault:
+    except (SandboxError, TimeoutError) as fault:
         journal.trouble("incident.effect", fault)
-        note(f"failed, goes on: {what} ({fault.code})")
+        note(f"failed, goes on: {what} ({getattr(fault, 'code', 'no answer in time')})")
     else:
         note(what)

@@ -39,6 +39,7 @@ class Intake:
     ) -> None:
         self._places, self._store, self._lease, self._clock = places, store, lease, clock
         self.channel = channel
+        self.stored = channel.stored  # the number up to which everything is committed
 
     def take(self, frames: Sequence[Frame]) -> int:
         """Judge and store; the number up to which everything is stored, to be acknowledged.
@@ -51,18 +52,32 @@ class Intake:
         whole: list[tuple[Arriving, ArtifactHeader]] = []
         try:
             for frame in frames:
+                if frame.kind == "piece" and any(kept.kind == "artifact" for kept in fresh):
+                    # announced in the database before a byte of it is here: no crash leaves bytes that nobody knows
+                    self._store_all(fresh, whole)
                 if not self.channel.judge(frame):
                     continue
                 if frame.kind == "piece":
-                    found = self._piece(frame)
+                    try:
+                        found = self._piece(frame)
+                    except FrameError:
+                        self.channel.stored = frame.n - 1  # refused, so neither stored nor acknowledged
+                        raise
                     if found is not None:
                         whole.append(found)
                 fresh.append(frame)
         finally:
-            if fresh:
-                now = self._clock()
-                self._store.transact(lambda connection: self._keep(connection, fresh, whole, now))
-        return self.channel.stored
+            self._store_all(fresh, whole)
+        return self.stored
+
+    def _store_all(self, fresh: list[Frame], whole: list[tuple[Arriving, ArtifactHeader]]) -> None:
+        """Commit what was judged so far, and begin anew."""
+        if fresh:
+            now = self._clock()
+            self._store.transact(lambda connection: self._keep(connection, fresh, whole, now))
+            self.stored = self.channel.stored
+            fresh.clear()
+            whole.clear()
 
     def _piece(self, frame: Frame) -> tuple[Arriving, ArtifactHeader] | None:
         """Write at its offset; when it was the last one, check the whole and move it to its digest."""

@@ -71,7 +71,8 @@ class Knowledge:
         agreement = self._registers.agreement(known.statuses.get(request.agreement))
         manifest = self._manifest(request)
         given = self._store.read(lambda connection: _inputs(connection, request))
-        ledger, live = self._store.read(lambda c: (budget.ledger(c), len(chronicle.live(c))))
+        look = budget.unread if request.privacy is None else budget.ledger
+        ledger, live = self._store.read(lambda c: (look(c), len(chronicle.live(c))))
         privacy = None
         if request.privacy is not None:
             privacy = epsilon.resolve(request.privacy, int(expanded.parameters.get("steps", 0)))

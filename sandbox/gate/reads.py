@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from sandbox.errors import NotFound, NotPermitted, Usage
-from sandbox.gate import chronicle, log, report
+from sandbox.gate import chronicle, invariants, log, report
 from sandbox.gate.gate import Gate
 from sandbox.gate.standing import EVERYBODY, WATCHERS, require, roles
 from sandbox.gate.states import FINAL
@@ -72,6 +72,7 @@ def reading(gate: Gate) -> list[Route]:
             *WATCHERS,
         ),
         Route("GET", "/v1/statements/{digest}", lambda call: _statement(gate, call)),
+        Route("GET", "/v1/invariants", lambda call: _invariants(gate, call)),
     ]
 
 
@@ -113,6 +114,7 @@ def _run(connection: Connection, call: Call) -> dict[str, Any]:
         "grant_digest": row.grant_digest,
         "unlocked": row.unlocked,
         "metric_points": row.points,
+        "metrics": report.metrics_of(connection, row.id),
         "plan": row.plan,
         "artifacts": report.artifacts_of(connection, row.id),
         "credentials": report.credentials_of(connection, row.id),
@@ -178,6 +180,12 @@ def _replay(gate: Gate, call: Call) -> dict[str, Any]:
     then = [reason["code"] for reason in row["reasons"]]
     known = [code for code in then if not code.startswith("incident.")]
     return {"id": row["id"], "same": now == known, "then": then, "now": now, **again.to_predicate()}
+
+
+def _invariants(gate: Gate, call: Call) -> dict[str, Any]:
+    """What must always hold and does not; empty when all is well."""
+    require(gate.registers, call.caller.name, *WATCHERS)
+    return {"broken": invariants.broken(gate.house)}
 
 
 def _incidents(connection: Connection) -> list[dict[str, Any]]:

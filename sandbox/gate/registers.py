@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -28,6 +30,9 @@ from sandbox.runs import utc
 from sandbox.statements import PublicKey, canonical_json, sha256, sign_statement
 
 _SUFFIX = ".dsse.json"
+_opened = lru_cache(maxsize=64)(
+    open_agreement
+)  # the same bytes and keys give the same terms; reading them takes long
 
 
 class RegisterReader:
@@ -53,7 +58,8 @@ class RegisterReader:
             Unreachable: Vault does not answer.
         """
         with self._lock:
-            chains = {name: self._chain(name) for name in NAMES}
+            heads = self._heads()
+            chains = {name: self._chain(name, heads[name]) for name in NAMES}
             chains[APPROVALS] = self._approvals()
             self._log(chain for name, chain in chains.items() if name != APPROVALS)
         return fold(chains)
@@ -64,6 +70,10 @@ class RegisterReader:
         return any(
             (folder / name / f"{len(self._known.get(name, ())) + 1}{_SUFFIX}").exists() for name in NAMES
         )
+
+    def heads(self) -> dict[str, str]:
+        """The digest of each register's newest entry, as it was read last."""
+        return {name: chain[-1].digest if chain else "" for name, chain in list(self._known.items())}
 
     def approve(self, entry: ApprovalEntry, by: str) -> Posting:
         """Enter a reviewer's approval: signed by the gate, named in the log. Raises Unreachable without Vault."""
@@ -94,11 +104,18 @@ class RegisterReader:
                 f"agreement {entry.agreement} has lost its files", code="agreement.missing"
             ) from None
         keys = (PublicKey.from_text(entry.party_a_key), PublicKey.from_text(entry.party_b_key))
-        return open_agreement(data, envelope, *keys, name=entry.agreement)
+        return _opened(data, envelope, *keys, name=entry.agreement)
 
-    def _chain(self, name: str) -> tuple[Posting, ...]:
-        kept = self._vault.register_head(name).value
-        head = RegisterHead(int(kept["seq"]), str(kept["digest"])) if kept else RegisterHead()
+    def _heads(self) -> dict[str, RegisterHead]:
+        """All heads, asked for at once: one after the other they are most of what a decision waits for."""
+        with ThreadPoolExecutor(len(NAMES), thread_name_prefix="heads") as pool:
+            values = list(pool.map(lambda name: self._vault.register_head(name).value, NAMES))
+        return {
+            name: RegisterHead(int(kept["seq"]), str(kept["digest"])) if kept else RegisterHead()
+            for name, kept in zip(NAMES, values, strict=True)
+        }
+
+    def _chain(self, name: str, head: RegisterHead) -> tuple[Posting, ...]:
         files = _files(self._places.registers / name, head.seq)
         return self._verified(name, files, head, "custodian")
 
@@ -127,7 +144,8 @@ class RegisterReader:
         def seen(connection: Connection) -> set[tuple[str, int]]:
             return {(row.register, row.seq) for row in connection.execute(sa.select(postings))}
 
-        missing = [p for p in found if (p.register, p.seq) not in self._store.read(seen)]
+        logged = self._store.read(seen)
+        missing = [p for p in found if (p.register, p.seq) not in logged]
         if not missing:
             return
         now = self._clock()

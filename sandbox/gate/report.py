@@ -62,6 +62,15 @@ def artifacts_of(connection: Connection, run: str) -> list[dict[str, Any]]:
     return [{name: row[name] for name in shown} for row in connection.execute(asked).mappings()]
 
 
+def metrics_of(connection: Connection, run: str) -> dict[str, list[dict[str, float]]]:
+    """Every point that left, by metric, in order; at most as many as the run was granted."""
+    asked = sa.select(events.c.data).where(events.c.run == run, events.c.kind == "metric")
+    found: dict[str, list[dict[str, float]]] = {}
+    for data in connection.execute(asked.order_by(events.c.id)).scalars():
+        found.setdefault(str(data["name"]), []).append({"step": data["step"], "value": data["value"]})
+    return found
+
+
 def credentials_of(connection: Connection, run: str) -> list[dict[str, Any]]:
     """Kinds, paths, and the proof of death; an accessor only as Vault's audit file shows it."""
     asked = sa.select(credentials).where(credentials.c.run == run)

@@ -63,10 +63,11 @@ class Results:
         moved = 0
         for row in self._rows("stored", "signed", "arriving"):
             source = self._house.places.artifact(row.sha256)
-            if row.state != "arriving" and source.exists() and not self._shared(row.sha256):
+            if source.exists() and not self._shared(row.sha256):
                 source.replace(self._house.places.quarantined(row.sha256))
                 moved += 1
             self._mark(row.path, "quarantined", row.statement)
+        self._house.store.transact(lambda c: c.execute(models.delete().where(models.c.run == self._plan.run)))
         return {"quarantined": moved}
 
     def sign_run(self, row: Row[Any], how: Outcome) -> dict[str, Any]:

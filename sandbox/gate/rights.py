@@ -6,17 +6,22 @@ key is destroyed, every model made from it is tainted; each step may run twice.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from sandbox import lineage
-from sandbox.errors import SandboxError
+from sandbox.errors import EvidenceMismatch, SandboxError
 from sandbox.gate import chronicle, heritage, log
-from sandbox.gate.gate import Gate
+from sandbox.gate.house import House
 from sandbox.gate.tables import models
-from sandbox.lineage import Kind
+from sandbox.lineage import Kind, Lineage
 from sandbox.policy.registers import Registers
 from sandbox.service import journal
+
+if TYPE_CHECKING:
+    from sandbox.gate.gate import Gate
 
 Speaker = tuple[str, str]
 ERASED = "erased"
@@ -39,9 +44,21 @@ def honour(gate: Gate, known: Registers) -> None:
     for run in house.store.transact(stop):
         gate.supervision.strike(run)
         journal.say("run.withdrawn", run=run)
-    erased = [key for key, entry in known.erasures.items() if entry.status in _GONE]
-    for speaker in erased:
-        taint(gate, speaker)
+    for speaker in erased(known):
+        taint(house, speaker)
+
+
+def overtaken(house: House) -> list[str]:
+    """Taint what was registered while, or after, somebody in it was erased; the models newly marked.
+
+    Registers that cannot be believed stop admission; once they are mended, they are honoured whole.
+    """
+    try:
+        known = house.registers.read()
+    except EvidenceMismatch as fault:
+        journal.trouble("registers.unread", fault)
+        return []
+    return [model for speaker in erased(known) for model in taint(house, speaker)]
 
 
 def barred_speakers(known: Registers) -> set[Speaker]:
@@ -51,19 +68,26 @@ def barred_speakers(known: Registers) -> set[Speaker]:
     return found
 
 
-def taint(gate: Gate, speaker: Speaker) -> list[str]:
+def erased(known: Registers) -> list[Speaker]:
+    """Whose key is destroyed."""
+    return [key for key, entry in known.erasures.items() if entry.status in _GONE]
+
+
+def descendants(graph: Lineage, speaker: Speaker) -> set[str]:
+    """Every model (``name@version``) that holds the speaker's voice."""
+    start = lineage.subject(*speaker)
+    if start not in graph:
+        return set()
+    return {node.id for node in graph.descendants(start) if node.kind is Kind.MODEL}
+
+
+def taint(house: House, speaker: Speaker) -> list[str]:
     """Mark every model that descends from the speaker; the models newly marked."""
-    house, now = gate.house, gate.house.clock()
+    now = house.clock()
     why = f"{ERASED} {speaker[0]}/{speaker[1]}"
 
     def mark(connection: Connection) -> list[tuple[str, int, str]]:
-        graph = heritage.graph(connection)
-        start = lineage.subject(*speaker)
-        below = (
-            {node.id for node in graph.descendants(start) if node.kind is Kind.MODEL}
-            if start in graph
-            else set()
-        )
+        below = descendants(heritage.graph(connection), speaker)
         fresh = []
         for row in connection.execute(sa.select(models).where(models.c.taint.is_(None))):
             if f"{row.name}@{row.version}" in below:

@@ -15,8 +15,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from sandbox.errors import SandboxError, Unreachable
-from sandbox.gate import chronicle, incident, log, mark
+from sandbox.errors import CredentialError, SandboxError, Unreachable
+from sandbox.gate import chronicle, incident, log, mark, rights
 from sandbox.gate.house import House
 from sandbox.gate.leases import Lease
 from sandbox.gate.proving import end_credentials
@@ -55,6 +55,7 @@ class Settling:
         if row.grant_digest is not None:
             self._step("statement", lambda: results.sign_run(self._row(), how))
         self._step("tracking", lambda: self._tracking(plan, how))
+        self._step("rights", lambda: {"tainted": rights.overtaken(self._house)})
         self._step("staging", self._staging)
         self._settled(how)
         self._checkpoint()
@@ -65,8 +66,8 @@ class Settling:
             try:
                 self._step("artifacts", results.sign_artifacts)
                 self._step("model", results.register)
-            except Unreachable:
-                raise
+            except (Unreachable, CredentialError):
+                raise  # our own login died: the next one settles it
             except SandboxError as fault:
                 journal.trouble("settle.results", fault, run=self._run)
                 self._fail(fault)

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from sqlalchemy.engine import Connection
 
-from sandbox.errors import Conflict, RunFailed, SandboxError, Unreachable
+from sandbox.errors import Conflict, CredentialError, RunFailed, SandboxError, Unreachable
 from sandbox.gate import budget, chronicle, incident, leases
 from sandbox.gate.chronicle import Killed
 from sandbox.gate.conversation import Conversation
@@ -153,9 +153,12 @@ class Supervisor:
             raise RunFailed("the gate was restarted before the run had begun", code="gate.restarted")
 
     def _wait_out(self) -> None:
-        """Nobody knows which wraps were made; after their life none is alive, nor the token in one unopened."""
+        """Nobody knows which wraps were made; after this none is alive, nor the token in one, which outlives it."""
         row = self._house.store.read(lambda connection: chronicle.find(connection, self._run))
-        life = timedelta(seconds=self._house.settings().wrap_ttl_s + 1)
+        settings = self._house.settings()
+        life = timedelta(
+            seconds=max(settings.wrap_ttl_s, settings.credential_ttl_s if row.dataset else 0) + 1
+        )
         until = min(from_utc(row.changed_at) + 2 * life, self._house.clock() + life)
         while self._house.clock() < until:
             self._leave_if_closing()
@@ -197,10 +200,16 @@ class Supervisor:
             self._leave_if_closing()
             try:
                 return effect()
-            except (Unreachable, TimeoutError) as fault:
+            except (Unreachable, TimeoutError, CredentialError) as fault:
                 journal.trouble("run.waits", fault, run=self._run)
+                if isinstance(fault, CredentialError) and incident.alarming(fault):
+                    self._alarm(fault)
                 self._closing.wait(BACKOFF_S[min(attempt, len(BACKOFF_S) - 1)])
                 attempt += 1
+
+    def _alarm(self, fault: SandboxError) -> None:
+        now, detail = self._house.clock(), {"message": fault.message}
+        self._house.store.transact(lambda c: incident.open_for_run(c, self._run, fault.code, detail, now))
 
     def _state(self) -> RunState:
         return RunState(self._house.store.read(lambda c: chronicle.find(c, self._run)).state)

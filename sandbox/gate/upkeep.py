@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from sandbox.errors import CredentialError, SandboxError
 from sandbox.gate.gate import Gate
@@ -20,9 +20,10 @@ def upkeep(gate: Gate, renew: Callable[[], int], stop: threading.Event, lost: Ca
     """Until ``stop``. Calls ``lost`` when the login is dead: the supervisor starts the gate with a fresh one.
 
     New entries are seen by their file names, which costs Vault nothing; heads are read when there is one, and at every
-    admission.
+    admission. What somebody else's request read first is honoured all the same.
     """
     due = 0.0
+    honoured: Mapping[str, str] = {}
     while True:
         if time.monotonic() >= due:
             try:
@@ -35,8 +36,10 @@ def upkeep(gate: Gate, renew: Callable[[], int], stop: threading.Event, lost: Ca
                 journal.trouble("login.unrenewed", fault)
                 due = time.monotonic() + RETRY_S
         try:
-            if gate.registers.changed():
-                honour(gate, gate.registers.read())
+            if gate.registers.changed() or gate.registers.heads() != honoured:
+                known = gate.registers.read()
+                honour(gate, known)
+                honoured = known.heads
         except SandboxError as fault:
             journal.trouble("registers.unread", fault)
         if stop.wait(LOOK_S):

@@ -43,6 +43,8 @@ class Watch:
         self._expires = from_utc(plan.expires)
         self._looked = self._renewed = self._told = 0.0
         self._stopped_at: float | None = None
+        self._asked = False  # whether the keeper was asked to end, which takes a connection
+        self._teller: threading.Thread | None = None
         self.exit: ExitClass | None = None
 
     def begin(self) -> None:
@@ -61,9 +63,10 @@ class Watch:
         if now - self._renewed >= RENEW_S:
             self._renewed = now
             self._house.store.transact(lambda c: leases.renew(c, self._lease, time.time()))
-        if now - self._told >= TELL_S:
-            self._told = now
-            self._tell()
+        if now - self._told >= TELL_S and (self._teller is None or not self._teller.is_alive()):
+            self._told = now  # beside everything else: a view that hangs holds nothing up
+            self._teller = threading.Thread(target=self._tell, name=f"tell-{self._lease.run}", daemon=True)
+            self._teller.start()
         if self._house.clock() >= self._expires:
             self._stop(now, stop)
 
@@ -71,9 +74,10 @@ class Watch:
         """Ask the keeper to come to an end; after a grace it has no choice."""
         if self._stopped_at is None:
             self._stopped_at = now
-            if stop is not None:
-                stop("time_limit")
-        elif now - self._stopped_at > STOP_GRACE_S:
+        if stop is not None and not self._asked:
+            self._asked = True
+            stop("time_limit")
+        if now - self._stopped_at > STOP_GRACE_S:
             raise RunFailed("the run's time is over", code="run.time_limit")
 
     def _killed(self, connection: Connection) -> bool:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from functools import lru_cache
+from typing import Any, TypeVar, cast
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -94,7 +95,15 @@ def parse(data: bytes, name: str) -> Document:
 
 
 def read(data: bytes, model: type[M], name: str) -> M:
-    """The file as a ``model``. Raises Usage listing every fault of the file, each with its line."""
+    """The file as a ``model``. Raises Usage listing every fault of the file, each with its line.
+
+    The same bytes are read once: an agreement takes longer to parse than a decision to make, and models are frozen.
+    """
+    return cast("M", _read(data, model, name))
+
+
+@lru_cache(maxsize=64)
+def _read(data: bytes, model: type[Model], name: str) -> Model:
     return fit(parse(data, name), model)
 
 
