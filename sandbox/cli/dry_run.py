@@ -7,7 +7,9 @@ import binascii
 import io
 import sys
 from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -23,13 +25,17 @@ SHOWN = "::file"
 SPOKEN = "speech.flac"
 
 
-def follow(here: Context, name: str, speak: str | None, output: Path | None) -> None:
+def follow(
+    here: Context, name: str, speak: str | None, output: Path | None, parameters: Mapping[str, str]
+) -> None:
     """Ask for it, show every line it writes, and keep what was said where ``output`` says.
 
     Raises RunFailed when the recipe fails or said nothing.
     """
     folder = find(name, Path.cwd() / "run.yaml")
-    asked = {**bundle(files(folder)), **({"speak": speak} if speak else {})}
+    asked: dict[str, Any] = {**bundle(files(folder)), "parameters": dict(parameters)}
+    if speak:
+        asked["speak"] = speak
     with here.gate() as gate:
         run = str(gate.post("/v1/dry-runs", asked)["run"])
         story, heard = Story(run, marks(sys.stdout)), Heard()

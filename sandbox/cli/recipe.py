@@ -89,9 +89,13 @@ def list_() -> None:
 @click.argument("name")
 @click.option("--speak", help="Say this text with the model it made.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Where to write what was said.")
-def dry_run(name: str, speak: str | None, output: Path | None) -> None:
+@click.option(
+    "-p", "--parameter", "given", multiple=True, help="NAME=VALUE, as under `parameters` of a run file."
+)
+def dry_run(name: str, speak: str | None, output: Path | None, given: tuple[str, ...]) -> None:
     """\b
     sandbox recipe dry-run digits --speak seven -o seven.wav
+    sandbox recipe dry-run digits -p steps=50
 
     Trains the recipe on public speech in the same container, outside any agreement, with all its logs shown.
     """
@@ -99,4 +103,12 @@ def dry_run(name: str, speak: str | None, output: Path | None) -> None:
         raise Usage("--speak and -o go together")
     from sandbox.cli.dry_run import follow
 
-    follow(current(), name, speak, output)
+    parameters = dict(_pair(word) for word in given)
+    follow(current(), name, speak, output, parameters)
+
+
+def _pair(word: str) -> tuple[str, str]:
+    name, equals, value = word.partition("=")
+    if not name or not equals:
+        raise Usage(f"{word!r} is no NAME=VALUE", mend="-p steps=50")
+    return name, value

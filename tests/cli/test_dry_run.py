@@ -39,13 +39,16 @@ def test_logs_are_shown_and_what_was_said_becomes_a_wav(
     whole = flac.getvalue()
     pieces = [f"::file speech.flac {base64.b64encode(part).decode()}" for part in (whole[:50], whole[50:])]
     recipe.events("r-7f3k9w", line("step 1 loss 3.2"), *map(line, pieces), SETTLED)
-    said = sandbox("recipe", "dry-run", "digits", "--speak", "seven", "-o", str(tmp_path / "seven.wav"))
+    said = sandbox(
+        "recipe", "dry-run", "digits", "--speak", "seven", "-o", str(tmp_path / "seven.wav"), "-p", "steps=50"
+    )
     assert said.code == 0, said.err
     assert said.out == "step 1 loss 3.2\n"
     audio, rate = soundfile.read(tmp_path / "seven.wav")
     assert (len(audio), rate) == (800, 8000)
     asked = next(json.loads(r.content) for r in recipe.asked if r.url.path == "/v1/dry-runs")
     sent = {path: base64.b64decode(body) for path, body in asked["files"].items()}
+    assert asked["parameters"] == {"steps": "50"}
     assert asked["speak"] == "seven" and sent == {"recipe.yaml": b"name: digits\n"}
 
 
@@ -60,3 +63,8 @@ def test_a_recipe_that_says_nothing_is_a_failure_when_something_was_asked(
 def test_speak_needs_a_place_to_write(recipe: Gate, sandbox: Sandbox) -> None:
     assert sandbox("recipe", "dry-run", "digits", "--speak", "seven").code == 2
     assert recipe.asked == []
+
+
+def test_a_parameter_is_a_name_and_a_value(recipe: Gate, sandbox: Sandbox) -> None:
+    said = sandbox("recipe", "dry-run", "digits", "-p", "steps")
+    assert said.code == 2 and "NAME=VALUE" in said.err and recipe.asked == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import tempfile
@@ -15,7 +16,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from sandbox.demo import story
 from sandbox.demo.house import Answer, House
+from sandbox.demo.report import Report
+from sandbox.demo.story import Stage
 from sandbox.deployment.files import read_json
 from sandbox.deployment.places import Places
 
@@ -89,3 +93,21 @@ def stack() -> Iterator[Stack]:
         if not kept:
             found.ask(OPERATOR, "down", "--purge", "--yes")
         shutil.rmtree(base, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def stage(stack: Stack) -> Stage:
+    """The installation with its agreement, its people, its recipes and two sealed datasets of real speech."""
+    found = Stage(stack.house, ROOT, stack.house.work, Report())
+    with contextlib.redirect_stdout(StringIO()):
+        story.agreement(found)
+        story.people(found)
+        story.seal(found)
+    return found
+
+
+@pytest.fixture(scope="session")
+def runs(stack: Stack, stage: Stage) -> Any:
+    from tests.e2e.running import Runs
+
+    return Runs(stack, stage)
