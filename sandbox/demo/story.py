@@ -41,7 +41,7 @@ class Stage:
     source: Path  # the clone: recipes and configs
     work: Path  # build/demo: Party A's recordings, keys, logins
     report: Report
-    passwords: dict[str, str] = field(default_factory=dict)
+    passwords: dict[str, str] = field(default_factory=dict, repr=False)
 
     def config(self, name: str, **changes: Any) -> Path:
         """A copy of ``configs/runs/NAME.yaml`` with some values changed."""

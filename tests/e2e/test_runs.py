@@ -47,7 +47,7 @@ def test_a_recipe_that_fails_says_where_and_quotes_nothing(runs: Runs) -> None:
 
 @pytest.mark.parametrize(("name", "code"), MISBEHAVIOURS.items(), ids=MISBEHAVIOURS)
 def test_a_recipe_that_misbehaves_gets_nothing_out(runs: Runs, name: str, code: str | None) -> None:
-    shown = runs.settled(runs.start(misbehave=name, steps=3))
+    shown = runs.settled(runs.start(misbehave=name, steps=1))
     assert (shown["outcome"], shown["failure"]) == (("failed", code) if code else ("finished", None))
     if code:
         assert {item["state"] for item in shown["artifacts"]} <= {"quarantined"} and shown["model"] is None
