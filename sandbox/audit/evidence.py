@@ -20,7 +20,9 @@ from sandbox.errors import StatementError
 from sandbox.runs import Kind
 from sandbox.statements import PublicKey, Statement, open_statement, sha256
 
-GRANT, RUN, MODEL, ARTIFACT = "grant", "run", "model", "artifact"
+GRANT, RUN, TOKEN = "grant", "run", "token"
+#: What an entry of the log is read for, by its kind.
+NEEDS = {"statement": ("name", "digest"), "state": ("run", "state"), "taint": ("model", "why")}
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,10 @@ class Evidence:
                 tuple(map(_bytes, value["entries"])),
                 tuple(map(_bytes, value["checkpoints"])),
                 tuple((str(s["name"]), str(s["digest"]), _bytes(s["envelope"])) for s in value["statements"]),
-                tuple(value["windows"]),
+                tuple(
+                    {"run": str(w["run"]), "credentials": [_credential(c) for c in w["credentials"]]}
+                    for w in value["windows"]
+                ),
             )
         except (KeyError, TypeError, ValueError):
             raise StatementError("not an evidence pack", code="evidence.unreadable") from None
@@ -64,16 +69,24 @@ class Verified:
 
 
 def verify(pack: Evidence, keys: Sequence[PublicKey], known: Iterable[Checkpoint] = ()) -> Verified:
-    """Check everything in the pack against the gate's ``keys``."""
+    """Check everything in the pack against the gate's ``keys``.
+
+    Raises StatementError when a grant or a run's statement verifies and does not hold what its name promises.
+    """
     faults: list[str] = []
     report = verify_log(pack.entries, pack.notes, pack.origin, keys, known)
+    if report.intact and report.covered < report.entries:
+        faults.append(f"{report.entries - report.covered} entries at the log's end stand under no checkpoint")
     entries = [_entry(data, faults) for data in pack.entries]
     statements = _statements(pack, keys, faults)
     _logged(entries, statements, faults)
     states = _states(entries)
-    _runs(states, statements, faults)
     taints = {str(e["model"]): str(e["why"]) for e in entries if e.get("kind") == "taint"}
-    windows = tuple(_windows(pack.windows, states, statements, faults))
+    try:
+        _runs(states, statements, faults)
+        windows = tuple(_windows(pack.windows, states, statements, faults))
+    except (KeyError, TypeError):
+        raise StatementError("a statement verifies, and does not say what it should") from None
     return Verified(report, statements, len(pack.envelopes), windows, taints, tuple(faults))
 
 
@@ -134,16 +147,20 @@ def _windows(
     statements: Mapping[str, Statement],
     faults: list[str],
 ) -> Iterable[Window]:
-    """Times from the log, voices from the signed grant, wraps from the signed statement once there is one."""
+    """Times from the log, voices from the signed grant, credentials from the signed statement once there is one."""
     listed = {str(one["run"]): one for one in shown}
     told = {str(s.predicate["run"]): s for s in statements.values() if s.name == RUN}
     for statement in statements.values():
         if statement.name != GRANT or statement.predicate["kind"] == Kind.DRY.value:
             continue
         run, began = str(statement.predicate["run"]), states.get(str(statement.predicate["run"]), {})
-        wraps = _wraps(listed.get(run, {}).get("credentials", ()))
-        if run in told and _wraps(told[run].predicate["credentials"]) != wraps:
-            faults.append(f"{run}: the credentials shown are not those of its statement")
+        given = _hashes(listed.get(run, {}).get("credentials", ()))
+        if run in told:
+            signed = _hashes(told[run].predicate["credentials"])
+            if given != signed:
+                faults.append(f"{run}: the credentials shown are not those of its statement")
+            given = signed
+        wraps = frozenset(mark for kind, mark in given if kind != TOKEN)
         yield Window(
             run=run,
             grant=str(statement.predicate["grant"]),
@@ -153,27 +170,32 @@ def _windows(
             began=began.get("prepared") or began.get("admitted"),
             ended=began.get("unlocked") or began.get("ended"),
             wraps=wraps,
+            token=next((mark for kind, mark in given if kind == TOKEN), ""),
             minted="minted" in began or bool(wraps),
             unlocked="unlocked" in began,
         )
 
 
-def _wraps(credentials: Iterable[Mapping[str, Any]]) -> frozenset[str]:
-    """The HMACs of the wraps; the token inside one is known by its metadata."""
-    return frozenset(
-        str(one["audit_hash"]) for one in credentials if one["kind"] != "token" and one["audit_hash"]
-    )
+def _hashes(credentials: Iterable[Mapping[str, Any]]) -> frozenset[tuple[str, str]]:
+    """Kind and HMAC of each credential whose HMAC is known; the token inside a wrap has one of its own."""
+    return frozenset((one["kind"], one["audit_hash"]) for one in credentials if one["audit_hash"])
 
 
 def _entry(data: bytes, faults: list[str]) -> Mapping[str, Any]:
+    """Readable, with the fields that its kind is read for; else a fault, and empty."""
     try:
         found = json.loads(data)
-    except ValueError:
-        found = None
-    if not isinstance(found, dict):
+        for name in NEEDS.get(found.get("kind"), ()):
+            found[name] = str(found[name])
+        moment(str(found["at"]))
+    except (AttributeError, KeyError, TypeError, ValueError):
         faults.append("an entry of the log is not readable")
         return {}
-    return found
+    return dict(found)
+
+
+def _credential(shown: Mapping[str, Any]) -> dict[str, str]:
+    return {"kind": str(shown["kind"]), "audit_hash": str(shown["audit_hash"] or "")}
 
 
 def _bytes(text: str) -> bytes:

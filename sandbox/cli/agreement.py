@@ -177,4 +177,5 @@ def _terms(data: bytes, name: str) -> Terms:
 
 
 def _said(terms: Terms) -> str:
-    return f"{terms.metadata.id} v{terms.metadata.version}, {len(terms.datasets)} datasets"
+    count = len(terms.datasets)
+    return f"{terms.metadata.id} v{terms.metadata.version}, {count} dataset{'' if count == 1 else 's'}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -89,6 +90,22 @@ def pack(file: Path) -> None:
 
 
 @audit.command()
+@click.option("--trust", type=FILE, help="Trust anchors that you keep yourself; else the installation's.")
+def reconcile(trust: Path | None) -> int:
+    """\b
+    sandbox audit reconcile
+
+    Only MLflow against the signed statements. Exit code 6: it says something else.
+    """
+    from sandbox.cli.audit_pack import anchors, differences
+
+    here = current()
+    with here.gate() as gate:
+        found = differences(gate, anchors(here.state, trust))
+    return _left(here, [asdict(one) for one in found], "agrees     MLflow says what was signed")
+
+
+@audit.command()
 def repair() -> int:
     """\b
     sandbox audit repair
@@ -98,14 +115,20 @@ def repair() -> int:
     here = current()
     with here.gate() as gate:
         left = gate.post("/v1/tracking/repair")["left"]
+    return _left(here, left, "repaired   MLflow says what was signed")
+
+
+def _left(here: Context, differences: Sequence[Mapping[str, Any]], none: str) -> int:
+    """Say every difference, or that there is none; the exit code."""
+    mark = marks(sys.stdout)
     if here.as_json:
-        here.emit({"left": left})
-    elif not left:
-        click.echo(f"{marks(sys.stdout).good} repaired   MLflow says what was signed")
+        here.emit({"left": list(differences)})
+    elif not differences:
+        click.echo(f"{mark.good} {none}")
     else:
-        for one in left:
-            click.echo(f"  {marks(sys.stdout).bad} {one['subject']}: {one['what']}")
-    return EvidenceMismatch.exit_code if left else 0
+        for one in differences:
+            click.echo(f"  {mark.bad} {one['subject']}: {one['what']}")
+    return EvidenceMismatch.exit_code if differences else 0
 
 
 @audit.command()
@@ -180,7 +203,7 @@ def _show(here: Context, found: Findings, seen: int) -> None:
     """Four lines, then whatever does not agree, then who decrypted whose voice."""
     mark, say = marks(sys.stdout), here.console.print
     log, vault, verified = found.verified.log, found.vault, found.verified
-    witness = f", fits the checkpoint over {thousands(seen)} that you kept" if seen else ""
+    witness = f", held against the checkpoint over {thousands(seen)} that you kept" if seen else ""
     say(f"log          {thousands(log.entries)} entries, {log.checkpoints} checkpoints{witness}: "
         f"{'intact' if log.intact else 'NOT intact'}", soft_wrap=True)  # fmt: skip
     say(f"statements   {len(verified.statements)} of {verified.listed} verify")
@@ -190,10 +213,8 @@ def _show(here: Context, found: Findings, seen: int) -> None:
         f"{vault.inside} inside the window of a grant, {outside} without one",
         soft_wrap=True,
     )
-    count = len(found.differences)
-    say(
-        f"MLflow       {found.runs} runs, {found.models} models, {count or 'no'} difference{'' if count == 1 else 's'}"
-    )
+    differences = _count(len(found.differences), "difference") if found.differences else "no difference"
+    say(f"MLflow       {_count(found.runs, 'run')}, {_count(found.models, 'model')}, {differences}")
     for fault in (*log.faults, *verified.faults, *vault.faults):
         say(f"  {mark.bad} {fault}", markup=False, soft_wrap=True)
     for one in found.differences:
@@ -216,6 +237,10 @@ def _show(here: Context, found: Findings, seen: int) -> None:
         ]
         say("")
         grid(here.console, ("decrypted at", "for", "voice", "run", "under grant"), rows)
+
+
+def _count(number: int, name: str) -> str:
+    return f"{number} {name}{'' if number == 1 else 's'}"
 
 
 def _people(found: Findings) -> dict[str, str]:

@@ -69,7 +69,10 @@ def describe(graph: Graph, node: str, runs: Mapping[str, Mapping[str, Any]]) -> 
     shown = graph.nodes[node]
     words = [name]
     if kind == "run" and (run := runs.get(name)):
-        words.append(f"{run['purpose']}, {run['person']}, grant {run['grant']}, {_privacy(run)}")
+        privacy = (
+            f", {_privacy(run)}" if run.get("outcome") else ""
+        )  # what it cost is known when it is settled
+        words.append(f"{run['purpose']}, {run['person']}, grant {run['grant']}{privacy}")
         words.append(str(run.get("outcome") or run["state"]))
     elif kind == "model":
         words[0] = name.replace("@", " v")

@@ -77,6 +77,15 @@ def check(pack: Pack, keys: Sequence[PublicKey], known: Sequence[Checkpoint] = (
     )
 
 
+def differences(gate: Service, keys: Sequence[PublicKey]) -> tuple[Difference, ...]:
+    """What MLflow says otherwise than the signed statements. Raises StatementError when those do not verify."""
+    verified = verify_evidence(Evidence.from_json(gate.get("/v1/evidence")), keys)
+    if verified.faults:
+        raise StatementError(verified.faults[0], mend="sandbox audit verify")
+    expected = signed_runs(verified.statements.values(), verified.taints)
+    return compare(expected, Actual.from_json(gate.get("/v1/tracking")))
+
+
 def anchors(state: Path, given: Path | None) -> tuple[PublicKey, ...]:
     """The gate's keys by the installation's ``trust.json``, or by a copy that the auditor keeps."""
     path = given or Address.of(state).trust

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import json
 import os
 import sys
@@ -93,6 +94,11 @@ def app(ctx: click.Context, state: Path | None, as_json: bool) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """Runs one command. Every fault on purpose is one clear message and an exit code; never a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(
+            stream, io.TextIOWrapper
+        ):  # a sign that a terminal cannot show is no fault of the command
+            stream.reconfigure(errors="replace")
     arguments = hoist(sys.argv[1:] if argv is None else argv)
     as_json = "--json" in arguments
     try:

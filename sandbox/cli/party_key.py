@@ -26,14 +26,12 @@ def make_key(name: Path) -> tuple[Path, Path]:
     pem = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
+    _write(private, pem, 0o600)
     try:
-        _write(private, pem, 0o600)
         _write(public, f"{Ed25519Signer(key).public.text}\n".encode(), 0o644)
-    except OSError as fault:
-        private.unlink(missing_ok=True)
-        raise Usage(
-            f"{base}: {os.strerror(fault.errno or 0)}", code="key.unwritable", mend="name another folder"
-        ) from None
+    except Usage:
+        private.unlink()  # the one just made, and no other
+        raise
     return private, public
 
 
@@ -70,7 +68,12 @@ def read_public(path: Path) -> PublicKey:
 
 
 def _write(path: Path, data: bytes, mode: int) -> None:
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
-    with open(handle, "wb") as file:
-        os.fchmod(file.fileno(), mode)
-        file.write(data)
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
+        with open(handle, "wb") as file:
+            os.fchmod(file.fileno(), mode)
+            file.write(data)
+    except OSError as fault:
+        raise Usage(
+            f"{path}: {os.strerror(fault.errno or 0)}", code="key.unwritable", mend="name another folder"
+        ) from None

@@ -28,6 +28,9 @@ from sandbox.gate.tables import artifacts, credentials
 from sandbox.isolation.doors import make_folder
 from sandbox.isolation.readback import compare
 from sandbox.runs import Grant, Kind, Order, RunState, WrapToken, utc
+from sandbox.sealing.manifest import open_granted
+from sandbox.sealing.reader import count_data_keys
+from sandbox.sealing.storage import Folder
 from sandbox.vault.minting import USES_BESIDES_KEYS, Wrap
 
 CREDENTIAL_SLACK_S = 30
@@ -76,7 +79,7 @@ class Launch:
         if plan.kind is Kind.AGREEMENT:
             ttl = settings.credential_ttl_s
             if plan.dataset is not None:
-                uses = len(plan.subjects) + USES_BESIDES_KEYS
+                uses = self._keys(plan.dataset, plan) + USES_BESIDES_KEYS
                 made = house.vault.mint_run(
                     plan.dataset,
                     plan.purpose,
@@ -152,6 +155,12 @@ class Launch:
         inputs.mkdir(parents=True, mode=0o755)
         for item in plan.inputs:
             write_whole(inputs / item.path, self._house.places.artifact(item.digest).read_bytes(), 0o444)
+
+    def _keys(self, dataset: str, plan: Grant) -> int:
+        """How many keys the keeper will unwrap: a voice that was sealed in two batches has two."""
+        source = Folder(self._house.places.sealed(dataset))
+        opened = open_granted(source, dataset, str(plan.manifest_digest), self._house.trust("custodian"))
+        return count_data_keys(source, opened.manifest, plan.subjects)
 
     def _wrapped(self, digest: str) -> str:
         asked = sa.select(artifacts.c.wrapped_key).where(artifacts.c.sha256 == digest)

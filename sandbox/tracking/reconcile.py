@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from sandbox.errors import StatementError
 from sandbox.runs import Grant, Outcome
 from sandbox.tracking import tags
 from sandbox.tracking.tags import ModelRecord
@@ -39,10 +40,15 @@ class Actual:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Actual:
-        runs, logged, versions = (
-            tuple(Shown(**one) for one in value[kind]) for kind in ("runs", "logged", "versions")
-        )
-        return cls(runs, logged, versions, tuple((str(a), str(b), str(c)) for a, b, c in value["aliases"]))
+        """Raises StatementError when it is no survey."""
+        try:
+            runs, logged, versions = (
+                tuple(Shown(**one) for one in value[kind]) for kind in ("runs", "logged", "versions")
+            )
+            aliases = tuple((str(a), str(b), str(c)) for a, b, c in value["aliases"])
+        except (KeyError, TypeError, ValueError):
+            raise StatementError("not what MLflow shows", code="evidence.unreadable") from None
+        return cls(runs, logged, versions, aliases)
 
 
 @dataclass(frozen=True)

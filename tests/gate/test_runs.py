@@ -11,12 +11,13 @@ import pytest
 import sqlalchemy as sa
 
 from sandbox.errors import EngineError, Unreachable
-from sandbox.gate import api, chronicle, conversation, evidence, proving, supervision, watch
+from sandbox.gate import api, chronicle, conversation, evidence, launches, proving, supervision, watch
 from sandbox.gate.invariants import broken
 from sandbox.gate.tables import artifacts, budget, incidents, models, settlements
 from sandbox.runs import Kind, RunState
 from sandbox.sealing.artifacts import read_header
 from sandbox.statements import open_statement
+from sandbox.vault.minting import USES_BESIDES_KEYS
 from tests.fakes.keeper import Keeper, begin, trains
 from tests.gate import scripts
 from tests.gate.world import (
@@ -289,3 +290,17 @@ def test_a_result_that_cannot_be_evidenced_is_no_result(world, gate):
     assert (found.outcome, found.failure, found.model) == ("failed", "statement.differs", None)
     assert rows(gate, models) == [] and {a.state for a in rows(gate, artifacts)} == {"quarantined"}
     assert broken(gate.house) == []
+
+
+def test_a_credential_is_good_for_every_key_of_a_voice_that_was_sealed_in_batches(world, gate, monkeypatch):
+    """Two people, one of them sealed twice: three keys, and what a run needs besides."""
+    asked = []
+    mint = gate.house.vault.mint_run
+    monkeypatch.setattr(launches, "count_data_keys", lambda source, manifest, subjects: 1 + len(subjects))
+    monkeypatch.setattr(
+        gate.house.vault,
+        "mint_run",
+        lambda *args, uses, **more: asked.append(uses) or mint(*args, uses=uses, **more),
+    )
+    found = run_of(gate)
+    assert asked == [1 + len(found.plan["subjects"]) + USES_BESIDES_KEYS]
