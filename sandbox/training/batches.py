@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sandbox.errors import RecipeError
 from sandbox.training.sound import MELS
 
 
@@ -44,7 +45,12 @@ def collate(examples: Sequence[Example], *, voices: bool = False) -> dict[str, A
 
 
 def shuffled(examples: Sequence[Example], size: int, generator: torch.Generator) -> Iterator[list[Example]]:
-    """Batches of ``size`` without end: every example once per epoch, epochs run into each other."""
+    """Batches of ``size`` without end: every example once per epoch, epochs run into each other.
+
+    Raises RecipeError when there is nothing to train on.
+    """
+    if not examples:
+        raise RecipeError("there is no example to train on", code="recipe.no_examples")
     waiting: list[int] = []
     while True:
         while len(waiting) < size:

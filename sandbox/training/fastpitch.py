@@ -101,7 +101,13 @@ def build(shape: Shape) -> FastPitch:
     }
     config = FastPitchConfig(
         characters=CharactersConfig(
-            pad="_", eos="~", bos="^", blank=None, characters=shape.characters, punctuations=" ", is_sorted=False
+            pad="_",
+            eos="~",
+            bos="^",
+            blank=None,
+            characters=shape.characters,
+            punctuations=" ",
+            is_sorted=False,
         ),
         use_phonemes=False,
         compute_f0=False,

@@ -50,7 +50,9 @@ class Setting:
 class NoisyOptimizer(DPOptimizer):
     """Opacus' optimizer with noise from the kernel instead of a torch generator."""
 
-    def __init__(self, optimizer: torch.optim.Optimizer, privacy: Privacy, divisor: float, noise: PrivateRandomness):
+    def __init__(
+        self, optimizer: torch.optim.Optimizer, privacy: Privacy, divisor: float, noise: PrivateRandomness
+    ):
         super().__init__(
             optimizer,
             noise_multiplier=privacy.sigma,
@@ -90,15 +92,22 @@ class Engine:
         model.train()
 
     def gradient(self, utterances: Sequence[Utterance]) -> list[torch.Tensor]:
-        """One person's gradient before clipping: the mean over their utterances; zero when it is no number."""
+        """One person's gradient before clipping: the mean over their utterances; zero when there is none."""
         self.model.zero_grad(set_to_none=True)
-        for utterance in utterances:
-            (self._loss(self.model, utterance) / len(utterances)).backward()
-        gradients = [torch.zeros_like(p) if p.grad is None else p.grad.detach().clone() for p in self._parameters]
+        try:
+            for utterance in utterances:
+                (self._loss(self.model, utterance) / len(utterances)).backward()
+        except Exception:  # noqa: BLE001 - a recording that the loss cannot take; no failure may tell whose it was
+            self.model.zero_grad(set_to_none=True)
+        gradients = [
+            torch.zeros_like(p) if p.grad is None else p.grad.detach().clone() for p in self._parameters
+        ]
         if changed(self.model, self._state):
             raise PrivacyError("the loss changes the model's state", code="privacy.state")
         if not all(bool(g.isfinite().all()) for g in gradients):
-            return [torch.zeros_like(g) for g in gradients]  # a person without influence, not a crash that tells
+            return [
+                torch.zeros_like(g) for g in gradients
+            ]  # a person without influence, not a crash that tells
         return gradients
 
     def add(self, utterances: Sequence[Utterance]) -> None:
@@ -133,13 +142,17 @@ def train(module: ModuleType, job: Job, channel: Channel) -> None:
     privacy = job.privacy
     make, loss = getattr(module, "model", None), getattr(module, "loss", None)
     if privacy is None or not callable(make) or not callable(loss):
-        raise RecipeError("under differential privacy a recipe defines model(run) and loss(...)", code="privacy.recipe")
+        raise RecipeError(
+            "under differential privacy a recipe defines model(run) and loss(...)", code="privacy.recipe"
+        )
     settings = job.parameters
     try:
         divisor, most = float(settings["people_per_step"]), int(settings["utterances_per_person"])
         learning_rate = float(settings["learning_rate"])
     except (KeyError, TypeError, ValueError):
-        raise PrivacyError("the card declares the engine's public constants", code="privacy.constants") from None
+        raise PrivacyError(
+            "the card declares the engine's public constants", code="privacy.constants"
+        ) from None
     if divisor <= 0 or most < 1:
         raise PrivacyError("the engine's public constants are positive", code="privacy.constants")
     check_target(privacy, settings)
@@ -157,7 +170,9 @@ def train(module: ModuleType, job: Job, channel: Channel) -> None:
         for person in engine.randomness.included(sorted(people), privacy.sample_rate):
             engine.add(run.utterances(engine.randomness.choose(people[person], most)))
         engine.step()
-        channel.send("progress", step=step, total=privacy.steps, rate=0.0)  # a rate would tell how many were sampled
+        channel.send(
+            "progress", step=step, total=privacy.steps, rate=0.0
+        )  # a rate would tell how many were sampled
         for path in run.due(step):
             run.save(path, step, model.state_dict(), metadata)
         if run.stopping:

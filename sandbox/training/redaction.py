@@ -41,6 +41,7 @@ def hush() -> None:
 
 def speak_up(say: Callable[[str], None]) -> None:
     """In a dry run on public speech: send every print, warning and log line to ``say``."""
+    logging.disable(logging.NOTSET)
     sys.stdout = sys.stderr = _Lines(say)
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, force=True)
 
@@ -52,13 +53,19 @@ def full_text(error: BaseException) -> list[str]:
 
 
 def _own_classes() -> set[type]:
-    return {item for item in vars(errors).values() if isinstance(item, type) and issubclass(item, SandboxError)}
+    return {
+        item for item in vars(errors).values() if isinstance(item, type) and issubclass(item, SandboxError)
+    }
 
 
 def _plain(code: str) -> bool:
     """Whether a code reads like ours: two words, nothing that could spell a sentence."""
     words = code.split(".")
-    return len(words) == 2 and len(code) <= 40 and all(w.isascii() and w.replace("_", "").isalpha() for w in words)
+    return (
+        len(words) == 2
+        and len(code) <= 40
+        and all(w.isascii() and w.replace("_", "").isalpha() for w in words)
+    )
 
 
 def _line_in(trace: TracebackType | None, recipe_file: str) -> int:

@@ -11,6 +11,7 @@ import json
 import math
 import struct
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -79,7 +80,8 @@ class Job:
                 privacy=None if body["privacy"] is None else Privacy(**body["privacy"]),
                 metrics={item["name"]: Metric(**item) for item in body["metrics"]},
                 artifacts={
-                    item["path"]: Artifact(**{**item, "steps": tuple(item["steps"])}) for item in body["artifacts"]
+                    item["path"]: Artifact(**{**item, "steps": tuple(item["steps"])})
+                    for item in body["artifacts"]
                 },
                 inputs=tuple(item if isinstance(item, str) else item["path"] for item in body["inputs"]),
                 records=tuple(Record(r["record"], r["subject"], r["language"]) for r in body["records"]),
@@ -95,6 +97,8 @@ class Run:
         self._job = job
         self._channel = channel
         self._stopping = False
+        self._asked: deque[str] = deque()  # records that the keeper still owes, in its order
+        self._early: deque[Frame] = deque()  # those of them that came while something else was waited for
         self._progress_at = 0.0
         self._started: float | None = None
 
@@ -132,11 +136,19 @@ class Run:
         for index in range(len(wanted)):
             if asked - index <= _AHEAD // 2 and asked < len(wanted):
                 self._channel.send("want", records=wanted[asked : asked + _AHEAD])
+                self._asked += wanted[asked : asked + _AHEAD]
                 asked += _AHEAD
-            body = self._expect("utterance").body
-            if body["record"] != wanted[index]:
+            yield self._delivered(wanted[index])
+
+    def _delivered(self, record: str) -> Utterance:
+        """The next delivery of ``record``; what a stream that was left had asked for is passed over."""
+        while self._asked:
+            body = (self._early.popleft() if self._early else self._expect("utterance")).body
+            if body["record"] != self._asked.popleft():
                 raise FrameError("the keeper sent another record than the one asked for")
-            yield Utterance(**{**body, "audio": np.frombuffer(body["audio"], dtype="<f4")})
+            if body["record"] == record:
+                return Utterance(**{**body, "audio": np.frombuffer(body["audio"], dtype="<f4")})
+        raise RecipeError("two streams cannot be read in turns", code="recipe.streams")
 
     def input(self, path: str) -> Loaded:
         """The model that was given to the run under ``path``."""
@@ -170,7 +182,9 @@ class Run:
             return
         number = float(value)
         if not math.isfinite(number):
-            raise RecipeError(f"metric {name!r} is not finite at step {step}", code="recipe.metric_not_finite")
+            raise RecipeError(
+                f"metric {name!r} is not finite at step {step}", code="recipe.metric_not_finite"
+            )
         self._channel.send("metric", name=name, step=step, value=number)
 
     def declares(self, metric: str) -> bool:
@@ -189,7 +203,9 @@ class Run:
 
     def due(self, step: int, media_type: str = SAFETENSORS) -> list[str]:
         """The artifacts of this kind that the grant schedules for ``step``."""
-        return [a.path for a in self._job.artifacts.values() if a.media_type == media_type and step in a.steps]
+        return [
+            a.path for a in self._job.artifacts.values() if a.media_type == media_type and step in a.steps
+        ]
 
     def may_save(self, path: str) -> bool:
         """Whether the grant lists this artifact (a dry run may speak; a run under an agreement may not)."""
@@ -223,7 +239,9 @@ class Run:
     def _open(self, path: str, step: int, media_type: str, metadata: Mapping[str, str]) -> None:
         artifact = self._job.artifacts.get(path)
         if artifact is None or artifact.media_type != media_type:
-            raise RecipeError(f"the card declares no {media_type} {path!r}", code="recipe.artifact_undeclared")
+            raise RecipeError(
+                f"the card declares no {media_type} {path!r}", code="recipe.artifact_undeclared"
+            )
         if artifact.steps and step not in artifact.steps:
             raise RecipeError(f"{path!r} is not due at step {step}", code="recipe.artifact_not_due")
         self._channel.send("artifact", path=path, step=step, media_type=media_type, metadata=dict(metadata))
@@ -238,6 +256,8 @@ class Run:
     def _note(self, frame: Frame) -> None:
         if frame.kind == "stop":
             self._stopping = True
+        elif frame.kind == "utterance" and len(self._early) < len(self._asked):
+            self._early.append(frame)
         elif frame.kind != "ack":
             raise FrameError(f"{frame.kind}: nobody asked for it")
 
@@ -246,5 +266,5 @@ def _array(tensor: Any) -> npt.NDArray[Any]:
     """A torch tensor or anything numpy reads, as a contiguous little-endian array."""
     if hasattr(tensor, "detach"):
         tensor = tensor.detach().cpu().numpy()
-    array = np.ascontiguousarray(tensor)
+    array = np.asarray(tensor, order="C")  # ascontiguousarray would make a number a row
     return array.astype(array.dtype.newbyteorder("<"), copy=False)

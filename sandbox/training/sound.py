@@ -16,6 +16,7 @@ WINDOW = 1024  # samples, also the size of the FFT
 HOP = 256  # samples: 16 ms a frame
 MELS = 80
 FLOOR = 1.5e-3  # magnitude below which everything counts as silence: about 60 dB under loud speech
+_LEAST_FRAMES = WINDOW // HOP  # half a window is mirrored at each end, and cannot be longer than the sound
 
 
 @functools.cache
@@ -41,9 +42,14 @@ def griffin_lim(mel: Tensor, iterations: int = 60, power: float = 1.0) -> Tensor
     mel [frames, MELS] -> [(frames - 1) * HOP]. ``power`` sharpens magnitudes; 1.0 is understood best.
     Perraudin, Balazs, Soendergaard 2013, "A fast Griffin-Lim algorithm", momentum 0.99.
     """
+    length = (len(mel) - 1) * HOP
+    quiet = mel.new_full((max(0, _LEAST_FRAMES - len(mel)), MELS), math.log(FLOOR))
+    mel = torch.cat([mel, quiet])
     magnitude = (_inverse_filters() @ mel.T.exp()).clamp(min=1e-5) ** power  # [bins, frames]
     generator = torch.Generator().manual_seed(0)
-    angles = torch.polar(torch.ones_like(magnitude), 2 * math.pi * torch.rand(magnitude.shape, generator=generator))
+    angles = torch.polar(
+        torch.ones_like(magnitude), 2 * math.pi * torch.rand(magnitude.shape, generator=generator)
+    )
     previous = torch.zeros_like(angles)
     for _ in range(iterations):
         sound = torch.istft(magnitude * angles, WINDOW, HOP, window=_window())
@@ -51,7 +57,7 @@ def griffin_lim(mel: Tensor, iterations: int = 60, power: float = 1.0) -> Tensor
         angles = rebuilt - previous * (0.99 / 1.99)
         angles = angles / angles.abs().clamp(min=1e-12)
         previous = rebuilt
-    return torch.istft(magnitude * angles, WINDOW, HOP, window=_window())
+    return torch.istft(magnitude * angles, WINDOW, HOP, window=_window())[:length]
 
 
 @functools.cache

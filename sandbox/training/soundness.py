@@ -34,12 +34,18 @@ def check_target(privacy: Privacy, parameters: Mapping[str, Any]) -> None:
         raise PrivacyError("the unit of privacy is the person, never an utterance", code="privacy.unit")
     for value in (privacy.epsilon, privacy.clip, privacy.sigma, privacy.delta, privacy.sample_rate):
         if not (math.isfinite(value) and value > 0):
-            raise PrivacyError("epsilon, delta, clip, sigma and sample rate are positive", code="privacy.target")
+            raise PrivacyError(
+                "epsilon, delta, clip, sigma and sample rate are positive", code="privacy.target"
+            )
     if privacy.delta >= 1 or privacy.sample_rate > 1 or privacy.steps < 1:
-        raise PrivacyError("delta is below 1, the sample rate at most 1, steps at least 1", code="privacy.target")
+        raise PrivacyError(
+            "delta is below 1, the sample rate at most 1, steps at least 1", code="privacy.target"
+        )
     if parameters.get("steps", privacy.steps) != privacy.steps:
         raise PrivacyError("the recipe's steps are not those that were accounted", code="privacy.steps")
-    if not within(epsilon_of(privacy.sigma, privacy.sample_rate, privacy.steps, privacy.delta), privacy.epsilon):
+    if not within(
+        epsilon_of(privacy.sigma, privacy.sample_rate, privacy.steps, privacy.delta), privacy.epsilon
+    ):
         raise PrivacyError("the planned steps would spend more than the target", code="privacy.overspent")
 
 
@@ -91,7 +97,9 @@ def changed(model: nn.Module, before: Mapping[str, Tensor]) -> bool:
 def made_up(seed: int, language: str, sample_rate: int = 16_000) -> Utterance:
     """A public stand-in for a recording: a second of noise under a fixed text."""
     noise = np.random.default_rng(seed).standard_normal(sample_rate) * 0.1
-    return Utterance(f"public-{seed}", f"public-{seed}", language, "a public text", sample_rate, noise.astype("<f4"))
+    return Utterance(
+        f"public-{seed}", f"public-{seed}", language, "a public text", sample_rate, noise.astype("<f4")
+    )
 
 
 def _gradient(model: nn.Module, loss: Loss, utterance: Utterance) -> list[Tensor]:
@@ -101,8 +109,15 @@ def _gradient(model: nn.Module, loss: Loss, utterance: Utterance) -> list[Tensor
         torch.manual_seed(0)
         model.zero_grad(set_to_none=True)
         value = loss(model, utterance)
-        if not isinstance(value, Tensor) or value.dim() != 0 or not value.requires_grad or not value.isfinite():
-            raise PrivacyError("the loss of one utterance is a finite scalar with a gradient", code="privacy.loss")
+        if (
+            not isinstance(value, Tensor)
+            or value.dim() != 0
+            or not value.requires_grad
+            or not value.isfinite()
+        ):
+            raise PrivacyError(
+                "the loss of one utterance is a finite scalar with a gradient", code="privacy.loss"
+            )
         value.backward()
     finally:
         torch.set_rng_state(state)

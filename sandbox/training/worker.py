@@ -51,6 +51,7 @@ def prepare(frame: Frame) -> None:
     if not frame.body["torch"]:
         return
     import torch
+    import torch._dynamo  # the first optimizer would, and it looks the user up and tries a folder for files
 
     torch.set_num_threads(max(1, frame.body["threads"]))
     from sandbox.training import batches, fastpitch, loop, sound  # noqa: F401 - warm before any key exists

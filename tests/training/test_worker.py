@@ -104,7 +104,10 @@ def main(run):
     [
         ("raise ValueError('seven seven')", "recipe.failed:ValueError:1"),
         ("def main(run):\n    run.parameters['seven seven']\n", "recipe.failed:KeyError:2"),
-        ("class SevenSeven(Exception): pass\ndef main(run):\n    raise SevenSeven\n", "recipe.failed:Exception:3"),
+        (
+            "class SevenSeven(Exception): pass\ndef main(run):\n    raise SevenSeven\n",
+            "recipe.failed:Exception:3",
+        ),
         ("raise type('ValueError', (Exception,), {})", "recipe.failed:Exception:1"),
         ("import sys\nsys.exit(7)", "recipe.failed:SystemExit:2"),
         ("from sandbox.errors import Usage\nraise Usage('x', code='seven seven')", "input.invalid"),
