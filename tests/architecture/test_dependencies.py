@@ -37,7 +37,9 @@ def imported(packages: list[str]) -> dict[str, str]:
                 names = [alias.name for alias in node.names]
             elif isinstance(node, ast.ImportFrom) and node.level == 0:
                 names = [node.module or ""]
-            for name in {name.partition(".")[0] for name in names} - set(sys.stdlib_module_names) - {"sandbox"}:
+            for name in (
+                {name.partition(".")[0] for name in names} - set(sys.stdlib_module_names) - {"sandbox"}
+            ):
                 found[name_of(DISTRIBUTION.get(name, name))] = module
     return found
 

@@ -215,4 +215,9 @@ def test_what_a_service_raises_is_what_the_client_raises(kind: type[errors.Sandb
     fault = kind("spk_7f3a: no", code="very.special", mend="mend it")
     body = described(fault)
     back = problem(int(body["status"]), body)
-    assert (type(back), back.code, back.message, back.mend) == (kind, "very.special", "spk_7f3a: no", "mend it")
+    assert (type(back), back.code, back.message, back.mend) == (
+        kind,
+        "very.special",
+        "spk_7f3a: no",
+        "mend it",
+    )

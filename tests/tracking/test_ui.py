@@ -36,7 +36,9 @@ def server(empty):
         )
         try:
             _await(path)
-            with httpx.Client(transport=httpx.HTTPTransport(uds=str(path)), base_url="http://localhost") as http:
+            with httpx.Client(
+                transport=httpx.HTTPTransport(uds=str(path)), base_url="http://localhost"
+            ) as http:
                 yield http, process.pid
         finally:
             os.killpg(process.pid, 15)
