@@ -102,10 +102,17 @@ class Witness:
         self._path, self._origin, self._keys = path, origin, keys
 
     def known(self) -> list[Checkpoint]:
-        """Raises StatementError when the kept file is not a checkpoint of this log any more."""
+        """Raises StatementError when the kept file is no checkpoint of this log, or of a log that was begun anew."""
         if not self._path.exists():
             return []
-        return [open_checkpoint(self._path.read_bytes(), self._origin, self._keys)]
+        try:
+            return [open_checkpoint(self._path.read_bytes(), self._origin, self._keys)]
+        except StatementError:
+            raise StatementError(
+                f"the checkpoint that you kept at {self._path} is of another log",
+                code="checkpoint.foreign",
+                mend="find out who began a new log here; --witness FILE keeps another checkpoint",
+            ) from None
 
     def keep(self, notes: Sequence[bytes]) -> None:
         """Remember the longest of ``notes``, which were verified."""

@@ -47,7 +47,7 @@ class UpView:
         for step in board.get("steps", []):
             name = str(step["name"])
             if step["state"] == "running":
-                self._wait(f"{_TITLES.get(name, name)} {step['detail']}")
+                self._wait(name, str(step["detail"]))
             elif name not in self._shown:
                 self._shown.add(name)
                 self._end(name, step)
@@ -64,9 +64,16 @@ class UpView:
             f"{sign} {name:<10} {step['detail'] or _TITLES.get(name, '')}{took}", soft_wrap=True
         )
 
-    def _wait(self, text: str) -> None:
-        if self._here.as_json or not self._here.console.is_terminal:
+    def _wait(self, name: str, detail: str) -> None:
+        """On a terminal a spinner; in a pipe one line for each thing that a long step begins with."""
+        if self._here.as_json:
             return
+        if not self._here.console.is_terminal:
+            if detail and f"{name} {detail}" not in self._shown:
+                self._shown.add(f"{name} {detail}")
+                self._here.console.print(f"  {name:<10} {detail}", soft_wrap=True, markup=False)
+            return
+        text = f"{_TITLES.get(name, name)} {detail}"
         if self._spinner is None:
             self._spinner = self._here.console.status(text)
             self._spinner.start()

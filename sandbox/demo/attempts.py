@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import ssl
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -37,8 +38,9 @@ def engineer_reads_a_key(stage: Stage) -> list[Attempt]:
     """The engineer's own Vault login asks Vault to open a subject's data key."""
     state = stage.house.state
     login = Login.at(state, {"XDG_RUNTIME_DIR": str(stage.work / "people" / ENGINEER)})
+    ca = str(Address.of(state).vault_ca)
     address = f"{Public.read(state).vault_addr}/v1/subjects/decrypt/digits.spk_7f3a"
-    with httpx.Client(verify=str(Address.of(state).vault_ca), trust_env=False) as vault:
+    with httpx.Client(verify=ssl.create_default_context(cafile=ca), trust_env=False) as vault:
         answer = vault.post(
             address,
             headers={"X-Vault-Token": login.vault_token()},

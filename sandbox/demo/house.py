@@ -80,7 +80,7 @@ class House:
     def _environment(self, person: str) -> dict[str, str]:
         runtime = self.work / "people" / person
         runtime.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return {**os.environ, "XDG_RUNTIME_DIR": str(runtime)}
+        return {**os.environ, "XDG_RUNTIME_DIR": str(runtime), "XDG_STATE_HOME": str(runtime)}
 
 
 def _lines(text: str) -> list[dict[str, Any]]:

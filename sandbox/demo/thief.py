@@ -10,6 +10,7 @@ import base64
 import contextlib
 import os
 import socket
+import ssl
 import threading
 from pathlib import Path
 from types import TracebackType
@@ -71,7 +72,8 @@ class Thief:
     def _steal(self, order: Order) -> None:
         if order.unlock is None:
             return
+        ca = str(Address.of(self._state).vault_ca)
         address = f"{Public.read(self._state).vault_addr}/v1/sys/wrapping/unwrap"
-        with httpx.Client(verify=str(Address.of(self._state).vault_ca), trust_env=False) as vault:
+        with httpx.Client(verify=ssl.create_default_context(cafile=ca), trust_env=False) as vault:
             answer = vault.post(address, headers={"X-Vault-Token": order.unlock.token})
         self.opened = answer.status_code == 200

@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 import threading
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
@@ -59,11 +60,13 @@ def _serve(places: Places) -> int:
     settings = load(places)
     vault = Minting.login(settings.vault_addr, places.app / "ca.pem", places.login)  # 1
     keys = {hand: vault.public_keys(hand) for hand in ("gate", "custodian")}
+    tracking = _tracking(places)
+    threading.Thread(target=_warm, args=(tracking,), name="warm", daemon=True).start()
     gate = build(
         places,
         vault=vault,
         launcher=Launcher(places.launcher_socket),
-        tracking=_tracking(places),
+        tracking=tracking,
         settings=lambda: load(places),
         trust=lambda hand: keys[hand],
         clock=lambda: datetime.now(UTC),
@@ -98,6 +101,12 @@ def _listen(gate: Gate, vault: Minting, places: Places) -> int:
         stop.set()
         gate.supervision.close()
     return 1 if lost.is_set() else 0
+
+
+def _warm(tracking: Tracking) -> None:
+    """MLflow takes seconds to import: now, and not while the first run waits for it."""
+    with suppress(SandboxError):
+        _ = tracking.client
 
 
 def _tracking(places: Places) -> Tracking:

@@ -331,7 +331,7 @@ def test_a_witness_file_that_somebody_changed_is_an_error(auditor: Auditor, tmp_
     assert auditor("verify", "--witness", str(mine)).code == 0
     mine.write_bytes(mine.read_bytes().replace(b"\n20\n", b"\n21\n"))
     said = auditor("verify", "--witness", str(mine))
-    assert said.code == 6 and "checkpoint.invalid" in said.err
+    assert said.code == 6 and "checkpoint.foreign" in said.err
 
 
 # Mending, and the log for people

@@ -27,9 +27,10 @@ for parent, folders, names in os.walk("/"):
             writable.append(path)
         if parent.endswith(("/bin", "/sbin")) and os.access(path, os.X_OK):
             programs.add(name)
+machine = [p for p in ("/etc/resolv.conf", "/etc/hostname") if os.path.exists(p) and open(p).read().strip()]
 app = sorted(os.path.relpath(os.path.join(p, n), "/app") for p, _, ns in os.walk("/app") for n in ns)
 print(json.dumps({"programs": sorted(programs), "risen": risen, "writable": writable, "app": app,
-                  "ids": [os.getuid(), os.getgid()], "environment": dict(os.environ)}))
+                  "machine": machine, "ids": [os.getuid(), os.getgid()], "environment": dict(os.environ)}))
 """
 
 TRAIN = """
@@ -57,6 +58,12 @@ def test_there_is_no_shell_and_nothing_to_rise_with(yard: Yard, podman: Podman) 
     assert seen["risen"] == []
     assert seen["writable"] == []
     assert seen["ids"] == [65532, 65532]
+
+
+def test_nothing_of_the_machine_that_built_it_is_in_the_image(yard: Yard, podman: Podman) -> None:
+    """Its name and its resolver: the container's own host name is all that may stand there."""
+    seen = json.loads(yard.run_python(podman, "-Sc", LOOK).stdout)
+    assert set(seen["machine"]) <= {"/etc/hostname"}
 
 
 def test_the_image_holds_the_container_half_and_its_own_trust_anchors(yard: Yard, podman: Podman) -> None:
