@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 from dataclasses import dataclass
 
+from sandbox.deployment.files import read_json
 from sandbox.deployment.places import Places
 from sandbox.deployment.settings import Settings
+from sandbox.errors import Usage
 from sandbox.isolation.engines import Engine, engine, environment
+from sandbox.records import check_id
 from sandbox.statements import sha256
 
 ENGINE_S = 60.0
@@ -45,6 +49,13 @@ def remove_all(places: Places, settings: Settings) -> int:
     except (OSError, subprocess.SubprocessError):
         return 0
     return len(found)
+
+
+def forget_image(places: Places, settings: Settings) -> None:
+    """Remove the runner image of this installation: its trust anchors are nobody else's. Its libraries stay."""
+    driver = _engine(places, settings)
+    with contextlib.suppress(OSError, subprocess.SubprocessError, Usage):
+        _ask(driver, driver.forget(check_id("sha256", str(read_json(places.public).get("image_id")))))
 
 
 def _engine(places: Places, settings: Settings) -> Engine:

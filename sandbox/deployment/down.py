@@ -7,7 +7,7 @@ import os
 import shutil
 
 from sandbox.deployment import daemon
-from sandbox.deployment.containers import remove_all
+from sandbox.deployment.containers import forget_image, remove_all
 from sandbox.deployment.locks import holder, only_one
 from sandbox.deployment.places import Places
 from sandbox.deployment.settings import Settings
@@ -29,6 +29,7 @@ def down(places: Places, *, purge: bool = False) -> bool:
     ran = daemon.stop(places)
     remove_all(places, Settings.read(places))
     if purge:
+        forget_image(places, Settings.read(places))
         _purge(places)
     return ran
 

@@ -46,3 +46,6 @@ class Docker:
 
     def remove(self, container: str) -> list[str]:
         return [self.binary, "rm", "--force", container]
+
+    def forget(self, image_id: str) -> list[str]:
+        return [self.binary, "rmi", f"sha256:{image_id}"]

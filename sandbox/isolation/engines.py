@@ -34,6 +34,10 @@ class Engine(Protocol):
 
     def remove(self, container: str) -> list[str]: ...
 
+    def forget(self, image_id: str) -> list[str]:
+        """Removes an image; layers that other images stand on stay."""
+        ...
+
 
 def engine(name: str, seccomp: Path, containers_conf: Path) -> Engine:
     """The engine of that name. Raises Usage for an unknown one."""

@@ -63,3 +63,6 @@ class Podman:
 
     def remove(self, container: str) -> list[str]:
         return [self.binary, "rm", "--force", "--time=0", "--ignore", container]
+
+    def forget(self, image_id: str) -> list[str]:
+        return [self.binary, "rmi", image_id]

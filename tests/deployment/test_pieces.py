@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.deployment import layout, requirements, users
+from sandbox.deployment import containers, layout, requirements, users
 from sandbox.deployment.board import Board, read
 from sandbox.deployment.files import write_json
 from sandbox.deployment.locks import holder, only_one
@@ -157,3 +157,27 @@ def test_json_is_replaced_whole_and_never_through_a_link(tmp_path: Path) -> None
     (tmp_path / ".a.json.new").symlink_to(tmp_path / "target")
     write_json(tmp_path / "a.json", {"x": 2})
     assert (tmp_path / "target").read_text() == "kept"
+
+
+@pytest.mark.parametrize(
+    ("engine", "published", "asked"),
+    [
+        ("podman", "3" * 64, [["podman", "rmi", "3" * 64]]),
+        ("docker", "3" * 64, [["docker", "rmi", f"sha256:{'3' * 64}"]]),
+        ("podman", "--all", []),
+        ("podman", None, []),
+    ],
+)
+def test_a_purge_forgets_this_installations_image_and_no_other(
+    places: Places,
+    monkeypatch: pytest.MonkeyPatch,
+    engine: str,
+    published: str | None,
+    asked: list[list[str]],
+) -> None:
+    places.app.mkdir(parents=True)
+    write_json(places.public, {"image_id": published} if published else {})
+    commands: list[list[str]] = []
+    monkeypatch.setattr(containers, "_ask", lambda _, command: commands.append(command))
+    containers.forget_image(places, Settings(engine=engine))
+    assert commands == asked
