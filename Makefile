@@ -6,9 +6,11 @@ SHELL := /bin/sh
 demo: packages host runner  ## run the whole story on this machine, with real parts, and report what held (build/demo.json)
 	@.venv/bin/sandbox demo
 
-test: packages lint runner train  ## lint, then every test: host, services, containers, training
-	@failed=0; \
-	.venv/bin/python -m pytest --ignore=tests/training || failed=1; \
+test: packages lint runner train  ## lint, then every test: without containers and with them side by side, then training
+	@mkdir -p build; failed=0; \
+	.venv/bin/python -m pytest --ignore=tests/training -m "not needs_engine" >build/test-host.log 2>&1 & host=$$!; \
+	.venv/bin/python -m pytest --ignore=tests/training -m needs_engine || failed=1; \
+	wait $$host || failed=1; cat build/test-host.log; \
 	.venv-train/bin/python -m pytest tests/training || failed=1; \
 	exit $$failed
 

@@ -39,5 +39,5 @@ def down(purge: bool, yes: bool) -> None:
     if here.as_json:
         here.emit({"stopped": ran, "purged": purge})
         return
-    what = "stopped" if ran else "nothing ran"
-    click.echo(f"{marks(sys.stdout).good} {what}{' and removed' if purge else ''}: {here.state}")
+    done = " and ".join([*(["stopped"] if ran else []), *(["removed"] if purge else [])])
+    click.echo(f"{marks(sys.stdout).good} {done or 'nothing ran'}: {here.state}")

@@ -89,7 +89,9 @@ def _listen(gate: Gate, vault: Minting, places: Places) -> int:
 
     threading.Thread(target=upkeep, args=(gate, vault.renew, stop, end), name="upkeep", daemon=True).start()
     verifier = IdentityVerifier(vault.jwks, settings.oidc_issuer, settings.oidc_client_id)
-    app = application(routes(gate, sessions), verifier.verify, KeptAnswers(places.private / "answers.db"))
+    # a run knows its own key (``runs.asked_with``), and whatever else is asked of the gate may be asked twice
+    answers = KeptAnswers(places.private / "answers.db", synced=False)
+    app = application(routes(gate, sessions), verifier.verify, answers)
     try:
         serve.run(  # 4
             app,
