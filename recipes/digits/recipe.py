@@ -17,7 +17,7 @@ def main(run):
     examples = [fastpitch.example(shape, utterance) for utterance in run.utterances()]
     order = batches.shuffled(examples, size, torch.Generator().manual_seed(seed))
 
-    optimizer = torch.optim.AdamW(model.parameters(), lr=run.parameters["learning_rate"])
+    optimizer = torch.optim.AdamW(model.parameters(), lr=run.parameters["learning_rate"], fused=True)
     warmup = torch.optim.lr_scheduler.LinearLR(optimizer, 1 / WARMUP_STEPS, total_iters=WARMUP_STEPS)
     cosine = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     loop.train(

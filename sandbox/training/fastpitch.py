@@ -3,6 +3,9 @@
 Coqui's aligner knows a prior but is given none; with minutes of speech instead of hours it needs one, so we pass the
 beta-binomial prior of the paper (Badlani et al. 2021, "One TTS alignment to rule them all").
 
+Coqui's layers let an example see the padding behind it: the decoder attends to it, and every convolution reads it. A
+word that was always padded in training then sounds otherwise when it is said alone. Ours hide it (:class:`Layers`).
+
 A model is released as its ``state_dict`` and a :class:`Shape`; nothing else of it is needed to speak again.
 """
 
@@ -20,12 +23,14 @@ from monotonic_alignment_search import maximum_path
 from torch import Tensor
 from TTS.tts.configs.fast_pitch_config import FastPitchConfig
 from TTS.tts.configs.shared_configs import CharactersConfig
+from TTS.tts.layers.feed_forward.decoder import FFTransformerDecoder
+from TTS.tts.layers.generic.transformer import FFTransformerBlock
 from TTS.tts.models.forward_tts import ForwardTTS
 
 from sandbox.errors import RecipeError
 from sandbox.training.batches import Example
 from sandbox.training.run import Utterance
-from sandbox.training.sound import FLOOR, MELS, SAMPLE_RATE, griffin_lim, log_mel
+from sandbox.training.sound import FLOOR, MELS, SAMPLE_RATE, griffin_lim, log_mel, refined
 
 LATIN = "abcdefghijklmnopqrstuvwxyz"
 ACCENTS = "àáâçèéêëìíîïñòóôùúûü"
@@ -58,15 +63,50 @@ class Shape:
             raise RecipeError("the model's shape is unreadable", code="recipe.model_shape") from None
 
 
+class Layers(FFTransformerBlock):
+    """Coqui's transformer layers, blind to padding: an example comes out the same alone and in any batch."""
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """x [B, C, T], mask [B, 1, T] -> [B, C, T]; without padding as coqui's, its doubled residual included."""
+        hidden = ~mask.squeeze(1).bool()  # [B, T]
+        for layer in self.fft_layers:
+            x = x.permute(2, 0, 1)  # [T, B, C]
+            mixed, _ = layer.self_attn(x, x, x, key_padding_mask=hidden, need_weights=False)
+            x = layer.norm1(x + layer.dropout1(mixed) + mixed).permute(1, 2, 0) * mask
+            wide = layer.conv1(x).relu() * mask
+            x = x + layer.dropout2(layer.conv2(wide))
+            x = layer.norm2(x.transpose(1, 2)).transpose(1, 2) * mask
+        return x
+
+
+class Decoder(FFTransformerDecoder):
+    """Coqui's decoder with :class:`Layers`, which it tells what is padding."""
+
+    def __init__(self, in_channels: int, out_channels: int, params: dict[str, Any]) -> None:
+        super().__init__(in_channels, out_channels, params)
+        self.transformer_block = Layers(in_channels, **params)
+
+    def forward(self, x: Tensor, x_mask: Tensor, _g: Tensor | None = None) -> Tensor:
+        """x [B, C, T], x_mask [B, 1, T] -> [B, out_channels, T]"""
+        return self.postnet(self.transformer_block(x, x_mask)) * x_mask
+
+
 class FastPitch(ForwardTTS):
-    """Coqui's model with the prior that its aligner takes."""
+    """Coqui's model, blind to padding, with the prior that its aligner takes."""
+
+    def __init__(self, config: FastPitchConfig) -> None:
+        super().__init__(config)
+        args = self.args
+        self.encoder.encoder = Layers(args.hidden_channels, **args.encoder_params)
+        self.decoder.decoder = Decoder(args.hidden_channels, args.out_channels, args.decoder_params)
 
     def _forward_aligner(
         self, x: Tensor, y: Tensor, x_mask: Tensor, y_mask: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """As coqui's, shapes included, but for the prior."""
+        """As coqui's, shapes included, but for the prior and for what is padding."""
         prior = alignment_prior(x_mask.sum((1, 2)), y_mask.sum((1, 2)))
-        soft, log_probability = self.aligner(y.transpose(1, 2), x.transpose(1, 2), x_mask, prior)
+        heard, read = y.transpose(1, 2) * y_mask, x.transpose(1, 2) * x_mask
+        soft, log_probability = self.aligner(heard, read, x_mask, prior)
         soft = soft.squeeze(1).transpose(1, 2)  # [B, T_text, T_mel]
         allowed = x_mask.transpose(1, 2) * y_mask  # [B, T_text, T_mel]
         hard = maximum_path(soft.contiguous(), allowed.contiguous())
@@ -121,6 +161,7 @@ def build(shape: Shape) -> FastPitch:
     args.encoder_params = dict(layers)
     args.decoder_params = dict(layers)
     args.duration_predictor_hidden_channels = shape.hidden
+    args.duration_predictor_dropout_p = shape.dropout
     config.audio = None  # no AudioProcessor: it would load librosa and compile numba for 15 s
     return FastPitch(config)
 
@@ -158,9 +199,10 @@ def restore(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> tuple
 def speak(shape: Shape, model: FastPitch, text: str, voice: int = 0) -> Tensor:
     """The sound of ``text`` at 16 kHz. [T]"""
     aux: dict[str, Any] = {"d_vectors": None, "speaker_ids": torch.tensor([voice]) if shape.voices else None}
-    with torch.inference_mode():
+    with torch.no_grad():
         mel = model.inference(ids(shape, text)[None], aux)["model_outputs"][0]  # [T_mel, MELS]
-        sound = griffin_lim((mel + _MEL_MEAN).clamp(min=math.log(FLOOR)))
+        mel = (mel + _MEL_MEAN).clamp(min=math.log(FLOOR))
+    sound = refined(griffin_lim(mel), mel)
     return sound / sound.abs().max().clamp(min=1.0)
 
 

@@ -16,6 +16,9 @@ WINDOW = 1024  # samples, also the size of the FFT
 HOP = 256  # samples: 16 ms a frame
 MELS = 80
 FLOOR = 1.5e-3  # magnitude below which everything counts as silence: about 60 dB under loud speech
+_SPREADINGS = 50  # steps from mel magnitudes to those of the bins
+_REFINEMENTS = 200  # steps of Adam on the samples themselves
+_REFINEMENT = 4e-3  # how far a sample moves in the first of them; less and less until the last
 _LEAST_FRAMES = WINDOW // HOP  # half a window is mirrored at each end, and cannot be longer than the sound
 
 
@@ -37,7 +40,7 @@ def log_mel(audio: Tensor) -> Tensor:
 
 
 def griffin_lim(mel: Tensor, iterations: int = 60, power: float = 1.0) -> Tensor:
-    """The sound whose log-mel is ``mel``: pseudo-inverse of the filters, then phases by fast Griffin-Lim.
+    """The sound whose log-mel is ``mel``: magnitudes that the filters map to it, then phases by fast Griffin-Lim.
 
     mel [frames, MELS] -> [(frames - 1) * HOP]. ``power`` sharpens magnitudes; 1.0 is understood best.
     Perraudin, Balazs, Soendergaard 2013, "A fast Griffin-Lim algorithm", momentum 0.99.
@@ -45,7 +48,7 @@ def griffin_lim(mel: Tensor, iterations: int = 60, power: float = 1.0) -> Tensor
     length = (len(mel) - 1) * HOP
     quiet = mel.new_full((max(0, _LEAST_FRAMES - len(mel)), MELS), math.log(FLOOR))
     mel = torch.cat([mel, quiet])
-    magnitude = (_inverse_filters() @ mel.T.exp()).clamp(min=1e-5) ** power  # [bins, frames]
+    magnitude = _magnitude(mel.T.exp()) ** power  # [bins, frames]
     generator = torch.Generator().manual_seed(0)
     angles = torch.polar(
         torch.ones_like(magnitude), 2 * math.pi * torch.rand(magnitude.shape, generator=generator)
@@ -58,6 +61,38 @@ def griffin_lim(mel: Tensor, iterations: int = 60, power: float = 1.0) -> Tensor
         angles = angles / angles.abs().clamp(min=1e-12)
         previous = rebuilt
     return torch.istft(magnitude * angles, WINDOW, HOP, window=_window())[:length]
+
+
+def refined(sound: Tensor, mel: Tensor) -> Tensor:
+    """``sound`` moved by gradient descent until its own log-mel is nearly ``mel``: consonants become distinct.
+
+    Griffin-Lim reaches the magnitudes only as far as phases allow and counts every one alike; the ear, and a
+    recogniser, count logarithms. sound [T], mel [frames, MELS] with T = (frames - 1) * HOP -> [T]
+    """
+    if len(mel) < _LEAST_FRAMES:
+        return sound
+    with torch.enable_grad():
+        wanted = mel.detach().clone().clamp(min=math.log(FLOOR))
+        samples = sound.detach().clone().requires_grad_()
+        optimizer = torch.optim.Adam([samples], lr=_REFINEMENT)
+        less = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, total_iters=_REFINEMENTS)
+        for _ in range(_REFINEMENTS):
+            (samples.grad,) = torch.autograd.grad((log_mel(samples) - wanted).square().mean(), samples)
+            optimizer.step()
+            less.step()
+    return samples.detach()
+
+
+def _magnitude(mel: Tensor) -> Tensor:
+    """Magnitudes, none negative, whose mel magnitudes are ``mel``; from the pseudo-inverse by multiplicative updates.
+
+    mel [MELS, frames] -> [bins, frames]. Lee, Seung 2000, "Algorithms for non-negative matrix factorization".
+    """
+    filters = mel_filters()
+    magnitude, wanted = (_inverse_filters() @ mel).clamp(min=1e-5), filters.T @ mel
+    for _ in range(_SPREADINGS):
+        magnitude = magnitude * wanted / (filters.T @ (filters @ magnitude) + 1e-8)
+    return magnitude
 
 
 @functools.cache

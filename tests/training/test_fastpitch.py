@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from TTS.tts.layers.generic.transformer import FFTransformerBlock
 
 from sandbox.errors import RecipeError
 from sandbox.runs import SAFETENSORS, Artifact, Metric
@@ -65,6 +66,17 @@ def trained() -> tuple[FastPitch, FakeChannel, list[Example]]:
     adam = torch.optim.AdamW(model.parameters(), lr=3e-3)
     train(run, model, repeat(collate(examples)), [adam], [], steps=STEPS, metadata=released(TINY))
     return model, channel, examples
+
+
+def forward(model: FastPitch, examples: list[Example]) -> dict[str, torch.Tensor]:
+    batch = collate(examples)
+    lengths = batch["text_lengths"], batch["mel_lengths"]
+    aux = {"d_vectors": None, "speaker_ids": None}
+    with torch.no_grad():
+        found: dict[str, torch.Tensor] = model(
+            batch["text_input"], *lengths, y=batch["mel_input"], aux_input=aux
+        )
+    return found
 
 
 def saved(channel: FakeChannel) -> dict[str, torch.Tensor]:
@@ -127,6 +139,30 @@ def test_a_private_unit_trains_without_batch_mates(
     model, _, examples = trained
     _, losses = model.train().train_step(collate(examples[:1]), model.get_criterion())
     assert losses["loss"].dim() == 0 and bool(losses["loss"].isfinite())
+
+
+def test_an_example_comes_out_the_same_alone_and_beside_a_longer_one(
+    trained: tuple[FastPitch, FakeChannel, list[Example]],
+) -> None:
+    """What a convolution or attention reads of the padding would be missing when a word is said alone."""
+    model, _, (longer, shorter) = trained
+    model.eval()
+    alone, together = forward(model, [shorter]), forward(model, [longer, shorter])
+    letters, frames = len(shorter.ids), len(shorter.mel)
+    assert letters < len(longer.ids) and frames < len(longer.mel)
+    for name, kept in [("model_outputs", frames), ("durations_log", letters), ("o_alignment_dur", letters)]:
+        torch.testing.assert_close(
+            together[name][1][:kept], alone[name][0], msg=lambda m, n=name: f"{n}: {m}"
+        )
+
+
+def test_without_padding_it_is_coquis_own_model() -> None:
+    model = build(Shape(hidden=16, inner=16, layers=2, heads=2)).eval()
+    ours = model.encoder.encoder
+    coquis = FFTransformerBlock(16, num_heads=2, hidden_channels_ffn=16, num_layers=2, dropout_p=0.0).eval()
+    coquis.load_state_dict(ours.state_dict())
+    x = torch.randn(3, 16, 9)
+    torch.testing.assert_close(ours(x, torch.ones(3, 1, 9)), coquis(x))
 
 
 def test_a_model_of_voices_says_each_in_its_own_way() -> None:

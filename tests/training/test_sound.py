@@ -7,7 +7,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from sandbox.training.sound import FLOOR, HOP, MELS, SAMPLE_RATE, WINDOW, griffin_lim, log_mel, mel_filters
+from sandbox.training.sound import (
+    FLOOR,
+    HOP,
+    MELS,
+    SAMPLE_RATE,
+    WINDOW,
+    griffin_lim,
+    log_mel,
+    mel_filters,
+    refined,
+)
 
 
 def tone(hz: float, seconds: float = 0.5) -> Tensor:
@@ -55,6 +65,26 @@ def test_a_sound_comes_back_with_its_spectrogram() -> None:
     again = log_mel(griffin_lim(mel))
     heard = mel[: len(again)] > math.log(FLOOR) + 1
     assert float((again - mel[: len(again)])[heard].abs().mean()) < 0.35
+
+
+def test_refinement_brings_a_sound_nearer_to_its_spectrogram() -> None:
+    mel = log_mel(tone(300) + 0.3 * tone(1700))
+    rough = griffin_lim(mel)
+    fine = refined(rough, mel)
+    assert fine.shape == rough.shape and not fine.requires_grad
+    errors = [
+        float((log_mel(sound)[: len(mel)] - mel[: 1 + len(sound) // HOP]).square().mean())
+        for sound in (rough, fine)
+    ]
+    assert errors[1] < 0.5 * errors[0]
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3, 4, 5])
+def test_the_shortest_sounds_are_refined_or_left_alone(frames: int) -> None:
+    mel = torch.full((frames, MELS), -2.0)
+    sound = griffin_lim(mel, iterations=2)
+    found = refined(sound, mel)
+    assert found.shape == sound.shape and bool(found.isfinite().all())
 
 
 def test_magnitudes_are_not_sharpened_unless_asked_for() -> None:
