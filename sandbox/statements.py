@@ -15,14 +15,16 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from securesystemslib.dsse import Envelope
 
 from sandbox.errors import StatementError
+
+if TYPE_CHECKING:
+    from securesystemslib.dsse import Envelope
 
 INTOTO = "application/vnd.in-toto+json"
 STATEMENT_V1 = "https://in-toto.io/Statement/v1"
@@ -130,9 +132,16 @@ class Ed25519Signer:
         return self.private.sign(data)
 
 
+def _envelope() -> type[Envelope]:
+    """DSSE's envelope, when first used: the library brings an HTTP client, which a trainer has no business to load."""
+    from securesystemslib.dsse import Envelope
+
+    return Envelope
+
+
 def sign_envelope(payload_type: str, payload: bytes, signers: Iterable[Signer]) -> bytes:
     """The bytes of ``NAME.dsse.json``."""
-    envelope = Envelope(payload, payload_type, {})
+    envelope = _envelope()(payload, payload_type, {})
     encoded = envelope.pae()
     signatures = [
         {"keyid": signer.keyid, "sig": base64.b64encode(signer.sign(encoded)).decode()} for signer in signers
@@ -149,7 +158,7 @@ def open_envelope(data: bytes, payload_type: str, keys: Sequence[PublicKey], thr
     if threshold < 1 or len({key.keyid for key in keys}) < threshold:
         raise StatementError("fewer trusted keys than signatures are required")
     try:
-        envelope = Envelope.from_dict(json.loads(data))
+        envelope = _envelope().from_dict(json.loads(data))
     except Exception:  # noqa: BLE001 - a stranger's bytes fail in many ways; all of them mean the same
         raise StatementError("not a DSSE envelope") from None
     if envelope.payload_type != payload_type:

@@ -53,8 +53,8 @@ print(*sorted({"torch", "TTS", "opacus", "mlflow", "sandbox.training"} & set(sys
 def test_there_is_no_shell_and_nothing_to_rise_with(yard: Yard, podman: Podman) -> None:
     done = yard.run_python(podman, "-Sc", LOOK)
     seen = json.loads(done.stdout)
-    assert all(name.startswith("python3") or name in ("python", "espeak-ng") for name in seen["programs"])
-    assert "espeak-ng" in seen["programs"]
+    programs = {name for name in seen["programs"] if not name.startswith("python3")}
+    assert programs == {"python", "espeak-ng", "torch_shm_manager"}  # the last one torch insists on
     assert seen["risen"] == []
     assert seen["writable"] == []
     assert seen["ids"] == [65532, 65532]
