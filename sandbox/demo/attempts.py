@@ -101,7 +101,7 @@ def _refused(stage: Stage, name: str, person: str, config: str, code: str) -> At
     return Attempt(
         name,
         f"refused: {code}",
-        f"exit code {answer.code}: {', '.join(reasons)}",
+        f"exit code {answer.code}: {', '.join(dict.fromkeys(reasons))}",
         answer.code == 3 and code in reasons,
     )
 

@@ -71,6 +71,12 @@ class House:
         )
         return Answer(done.returncode, _lines(done.stdout + "\n" + done.stderr), done.stdout + done.stderr)
 
+    def tell(self, person: str, *words: str) -> list[str]:
+        """The lines that a command says to people."""
+        argv, environ = self._argv(words), self._environment(person)
+        done = subprocess.run(argv, env=environ, text=True, capture_output=True, check=False)
+        return [line for line in done.stdout.splitlines() if line.strip()]
+
     def login(self, person: str, password: str) -> None:
         self.say(person, "login", person, "--password-stdin", stdin=password + "\n")
 

@@ -102,7 +102,7 @@ def show(report: Report, console: Console) -> None:
     ]))  # fmt: skip
     console.rule("Proof")
     for line in report.proof:
-        console.print(line, markup=False)
+        console.print(line, markup=False, soft_wrap=True)
     console.rule("Look at it")
     console.print(_grid(["what", "where"], [[name, where] for name, where in report.addresses.items()]))
     short = report.shortfalls()
