@@ -20,7 +20,7 @@ from sandbox.service import journal
 
 LOOK_S = 0.25
 RENEW_S = 5.0
-TELL_S = 1.0
+TELL_S = 5.0
 STOP_GRACE_S = 20.0
 
 
