@@ -247,13 +247,3 @@ def test_nothing_is_heard_of_a_trainer_that_did_not_say_ready(trainer: Trainer) 
     with pytest.raises(RecipeError):
         trainer.end()
     assert trainer.door.heard == []
-
-
-def test_a_trainer_that_ended_and_left_is_heard_to_its_end(trainer: Trainer) -> None:
-    trainer.say("artifact", path="report.json", step=4, media_type=runs.JSON, metadata={})
-    trainer.say("report", path="report.json", data=b"{}")
-    trainer.say("close", path="report.json")
-    trainer.say("end")
-    trainer.side.close()
-    trainer.keeping.converse()
-    assert [kind for kind, _ in trainer.door.heard] == ["artifact", "piece"]
