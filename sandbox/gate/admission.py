@@ -18,7 +18,7 @@ from sqlalchemy.engine import Connection
 
 from sandbox.errors import Conflict, Reason, Refused
 from sandbox.gate import budget, chronicle, log
-from sandbox.gate.grants import GivenInput, make_grant
+from sandbox.gate.grants import make_grant
 from sandbox.gate.knowledge import Knowledge, Snapshot
 from sandbox.gate.store import Store
 from sandbox.gate.tables import decisions, incidents, runs
@@ -207,6 +207,3 @@ def standing_incidents(connection: Connection, request: Request) -> list[Reason]
         for row in connection.execute(asked)
         if row.scope in scopes
     ]
-
-
-__all__ = ["Admission", "Admitted", "GivenInput", "live_runs"]

@@ -6,7 +6,7 @@ A database restored from a copy would have forgotten budgets that were spent; th
 from __future__ import annotations
 
 from sandbox import audit
-from sandbox.errors import Conflict, EvidenceMismatch
+from sandbox.errors import EvidenceMismatch
 from sandbox.gate import log
 from sandbox.gate.house import House
 
@@ -36,6 +36,3 @@ def _compare(value: dict[str, object], leaves: list[bytes]) -> None:
             code="ledger.rolled_back",
             mend="restore the newest database; nothing is admitted until then",
         )
-
-
-__all__ = ["Conflict", "check_mark", "raise_mark"]

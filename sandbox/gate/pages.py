@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 import anyio.to_thread
+import sqlalchemy as sa
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -23,6 +24,7 @@ from sandbox.gate.mlflow_proxy import proxy
 from sandbox.gate.reads import SHOWN
 from sandbox.gate.sessions import Sessions, Visitor
 from sandbox.gate.standing import WATCHERS
+from sandbox.gate.tables import runs
 
 COOKIE = "sandbox"
 HEADERS = {
@@ -74,10 +76,6 @@ def pages(gate: Gate, sessions: Sessions) -> Starlette:
 
 
 def _runs(gate: Gate, visitor: Visitor) -> Response:
-    import sqlalchemy as sa
-
-    from sandbox.gate.tables import runs
-
     asked = sa.select(*(runs.c[name] for name in (*SHOWN, "outcome", "asked_at")))
     rows = gate.house.store.read(lambda c: c.execute(asked.order_by(runs.c.asked_at.desc()).limit(200)).all())
     body = _table(

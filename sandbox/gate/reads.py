@@ -40,7 +40,7 @@ def reading(gate: Gate) -> list[Route]:
         return Route("GET", path, handler)
 
     return [
-        route("/v1/runs", lambda c, call: _page(c, _runs(), runs.c.id, call, _shown), *EVERYBODY),
+        route("/v1/runs", lambda c, call: _page(c, _runs(), runs.c.id, call, dict), *EVERYBODY),
         route("/v1/runs/{id}", _run, *EVERYBODY),
         Route("GET", "/v1/runs/{id}/events", lambda call: _events(gate, call)),
         Route("GET", "/v1/recipes", lambda call: _recipes(gate, call)),
@@ -50,7 +50,7 @@ def reading(gate: Gate) -> list[Route]:
             lambda c, call: _page(c, sa.select(decisions), decisions.c.id, call, _decision),
             *WATCHERS,
         ),
-        Route("GET", "/v1/decisions/{id}", lambda call: _one_decision(gate, call)),
+        Route("GET", "/v1/decisions/{id}", lambda call: _found_decision(gate, call)),
         Route("GET", "/v1/decisions/{id}/replay", lambda call: _replay(gate, call)),
         route(
             "/v1/models",
@@ -78,10 +78,6 @@ def reading(gate: Gate) -> list[Route]:
 
 def _runs() -> Any:
     return sa.select(*(runs.c[name] for name in (*SHOWN, *ALSO)))
-
-
-def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
-    return dict(row)
 
 
 def _decision(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -166,10 +162,6 @@ def _found_decision(gate: Gate, call: Call) -> dict[str, Any]:
     if row["person"] != call.caller.name and not held & set(WATCHERS):
         raise NotPermitted("this decision is somebody else's")
     return dict(row)
-
-
-def _one_decision(gate: Gate, call: Call) -> dict[str, Any]:
-    return _found_decision(gate, call)
 
 
 def _replay(gate: Gate, call: Call) -> dict[str, Any]:

@@ -9,8 +9,10 @@ import pytest
 from sandbox.gate import conversation, watch
 from sandbox.gate.gate import Gate
 from sandbox.isolation import doors
+from sandbox.runs import RunState
+from tests.gate import scripts
 from tests.gate.founding import copied, found
-from tests.gate.world import World, muted_power_cuts, short_folder
+from tests.gate.world import World, admit, muted_power_cuts, reaches, short_folder
 
 
 @pytest.fixture(scope="session")
@@ -38,3 +40,13 @@ def world(founded: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
 @pytest.fixture
 def gate(world: World) -> Gate:
     return world.gate()
+
+
+@pytest.fixture
+def live(world: World, gate: Gate) -> str:
+    """A run that waits in training."""
+    world.script = scripts.waits
+    run = admit(gate)
+    gate.supervision.begin(run)
+    reaches(gate, run, RunState.TRAINING)
+    return run

@@ -11,19 +11,7 @@ from sandbox.gate.invariants import broken
 from sandbox.gate.launches import Launch
 from sandbox.gate.leases import Lease
 from sandbox.gate.tables import incidents
-from sandbox.runs import RunState
-from tests.gate import scripts
-from tests.gate.world import OPERATOR, admit, ended, reaches, request, row
-
-
-@pytest.fixture
-def live(world, gate):
-    """A run in training."""
-    world.script = scripts.waits
-    run = admit(gate)
-    gate.supervision.begin(run)
-    reaches(gate, run, RunState.TRAINING)
-    return run
+from tests.gate.world import OPERATOR, admit, ended, request, row
 
 
 def opened(gate):

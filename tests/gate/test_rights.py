@@ -13,11 +13,10 @@ from sandbox.errors import CredentialError, Refused, Unreachable
 from sandbox.gate import rights, upkeep
 from sandbox.gate.invariants import broken
 from sandbox.gate.tables import models
-from sandbox.runs import RunState
 from tests.fakes.studio import STEWARD
 from tests.gate import scripts
 from tests.gate.test_crashes import dies, revive
-from tests.gate.world import ANNA, BEN, DATASET, admit, ended, listening, reaches, request, row, run_of, until
+from tests.gate.world import ANNA, BEN, DATASET, admit, ended, listening, request, row, run_of, until
 
 
 def taints(gate) -> dict[str, str | None]:
@@ -27,15 +26,6 @@ def taints(gate) -> dict[str, str | None]:
 
 def honour(gate) -> None:
     rights.honour(gate, gate.registers.read())
-
-
-@pytest.fixture
-def live(world, gate):
-    world.script = scripts.waits
-    run = admit(gate)
-    gate.supervision.begin(run)
-    reaches(gate, run, RunState.TRAINING)
-    return run
 
 
 @pytest.fixture

@@ -47,16 +47,6 @@ def kinds(gate):
     }
 
 
-@pytest.fixture
-def live(world, gate):
-    """A run that waits in training."""
-    world.script = scripts.waits
-    run = admit(gate)
-    gate.supervision.begin(run)
-    reaches(gate, run, RunState.TRAINING)
-    return run
-
-
 def test_a_run_goes_through_every_state_and_leaves_its_proofs(world, gate):
     found = run_of(gate)
     run, places = found.id, gate.house.places
