@@ -21,7 +21,7 @@ path "derivatives/keys/+" {
 }
 
 path "kv/data/datasets/+"       { capabilities = ["create", "read", "update"] }
-path "kv/data/registers/+"      { capabilities = ["create", "read", "update"] }
+path "kv/data/registers"        { capabilities = ["create", "read", "update"] }
 path "sign/sign/custodian"      { capabilities = ["update"] }
 path "sign/keys/custodian"      { capabilities = ["read"] }
 path "sign/keys/gate"           { capabilities = ["read"] }

@@ -29,5 +29,5 @@ path "sign/keys/gate"      { capabilities = ["read"] }
 path "sign/keys/custodian" { capabilities = ["read"] }
 
 path "kv/data/datasets/+"  { capabilities = ["read"] }
-path "kv/data/registers/+" { capabilities = ["read"] }
+path "kv/data/registers"   { capabilities = ["read"] }
 path "kv/data/budgets/+"   { capabilities = ["create", "read", "update"] }

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from sandbox.custodian.registers import Heads, KeptHead, Registers
+from sandbox.custodian.registers import Heads, KeptValue, Registers
 from sandbox.errors import NotFound
 from sandbox.policy.registers import Registers as Picture
 from sandbox.policy.registers import fold
@@ -31,7 +31,7 @@ class Vault(KeyMaker, Heads, Protocol):
 
     def prove_destroyed(self, dataset: str, subject: str, wrapped: str) -> None: ...
 
-    def head(self, dataset: str) -> KeptHead: ...
+    def head(self, dataset: str) -> KeptValue: ...
 
     def set_head(self, dataset: str, value: Mapping[str, Any], cas: int) -> int: ...
 

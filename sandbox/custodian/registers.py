@@ -41,7 +41,7 @@ def check(kind: type[E], register: str, said: Mapping[str, Any]) -> E:
     return entry
 
 
-class KeptHead(Protocol):
+class KeptValue(Protocol):
     """A value and its check-and-set number, as ``sandbox.vault.heads.Kept``."""
 
     @property
@@ -52,11 +52,11 @@ class KeptHead(Protocol):
 
 
 class Heads(Protocol):
-    """Where the heads of registers are kept; ``sandbox.vault.custody.Custody`` fits."""
+    """Where the heads of registers are kept, all in one value; ``sandbox.vault.custody.Custody`` fits."""
 
-    def register_head(self, name: str) -> KeptHead: ...
+    def register_heads(self) -> KeptValue: ...
 
-    def set_register_head(self, name: str, value: Mapping[str, Any], cas: int) -> int: ...
+    def set_register_heads(self, value: Mapping[str, Any], cas: int) -> int: ...
 
 
 class Registers:
@@ -86,13 +86,7 @@ class Registers:
             StatementError: one is out of the chain, or the last is not what the head names.
         """
         with self._lock:
-            head, _ = self._head(name)
-            known = self._known.setdefault(name, [])
-            while len(known) < head.seq:
-                known.append(self._read(name, len(known) + 1, known[-1].digest if known else None))
-            if (len(known), known[-1].digest if known else "") != (head.seq, head.digest):
-                raise StatementError(f"register {name} is not what its head names", code="register.head")
-            return list(known)
+            return list(self._verified(name, RegisterHead.of(self._heads.register_heads().value, name)))
 
     def digest(self, name: str) -> str:
         """The digest of the register's newest entry; of nothing when it is empty."""
@@ -108,23 +102,27 @@ class Registers:
         """
         checked = [check_entry(name, entry) for entry in entries]
         with self._lock:
-            known = self.entries(name)
-            head, cas = self._head(name)
+            kept = self._heads.register_heads()
+            head = RegisterHead.of(kept.value, name)
+            known = self._verified(name, head)
             self._sweep(name, head.seq)
             made, previous = [], head.digest or None
             for seq, entry in enumerate(checked, head.seq + 1):
                 made.append(self._write(name, seq, previous, by, entry))
                 previous = made[-1].digest
             if made:
-                self._heads.set_register_head(name, {"seq": made[-1].seq, "digest": previous}, cas)
+                moved = RegisterHead(made[-1].seq, made[-1].digest).to_json()
+                self._heads.set_register_heads({**kept.value, name: moved}, kept.cas)
                 self._known[name] = known + made
             return made
 
-    def _head(self, name: str) -> tuple[RegisterHead, int]:
-        kept = self._heads.register_head(name)
-        if not kept.value:
-            return RegisterHead(), kept.cas
-        return RegisterHead(int(kept.value["seq"]), str(kept.value["digest"])), kept.cas
+    def _verified(self, name: str, head: RegisterHead) -> list[Posting]:
+        known = self._known.setdefault(name, [])
+        while len(known) < head.seq:
+            known.append(self._read(name, len(known) + 1, known[-1].digest if known else None))
+        if (len(known), known[-1].digest if known else "") != (head.seq, head.digest):
+            raise StatementError(f"register {name} is not what its head names", code="register.head")
+        return known
 
     def _write(self, name: str, seq: int, previous: str | None, by: str, entry: Entry) -> Posting:
         said = entry.model_dump(mode="json")

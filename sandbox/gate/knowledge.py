@@ -70,9 +70,10 @@ class Knowledge:
         known, settings = self._registers.read(), self._settings()
         agreement = self._registers.agreement(known.statuses.get(request.agreement))
         manifest = self._manifest(request)
-        given = self._store.read(lambda connection: _inputs(connection, request))
         look = budget.unread if request.privacy is None else budget.ledger
-        ledger, live = self._store.read(lambda c: (look(c), len(chronicle.live(c))))
+        given, ledger, live = self._store.read(
+            lambda c: (_inputs(c, request), look(c), len(chronicle.live(c)))
+        )
         privacy = None
         if request.privacy is not None:
             privacy = epsilon.resolve(request.privacy, int(expanded.parameters.get("steps", 0)))

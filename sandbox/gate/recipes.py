@@ -38,6 +38,9 @@ class Recipes:
         self, places: Places, store: Store, registers: RegisterReader, clock: Callable[[], datetime]
     ) -> None:
         self._places, self._store, self._registers, self._clock = places, store, registers, clock
+        self._cards: dict[
+            str, Card
+        ] = {}  # by digest: reading one takes long, and its bytes are checked anyway
 
     def submit(self, body: Mapping[str, Any], by: str) -> dict[str, Any]:
         """Keep the files of a recipe; the same bytes again change nothing. Raises Usage for what is no recipe."""
@@ -106,7 +109,11 @@ class Recipes:
         return found
 
     def card(self, digest: str) -> Card:
-        return read_card(self.files(digest))
+        """What the recipe says of itself. Raises as :meth:`files`."""
+        files = self.files(digest)
+        if digest not in self._cards:
+            self._cards[digest] = read_card(files)
+        return self._cards[digest]
 
     def stage(self, digest: str, folder: Path) -> None:
         """Copy the checked bytes to ``folder``, for the container to mount; may run twice."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
@@ -49,6 +48,7 @@ class RegisterReader:
         self._places, self._store, self._vault, self._trust, self._clock = places, store, vault, trust, clock
         self._lock = threading.Lock()
         self._known: dict[str, tuple[Posting, ...]] = {}
+        self._logged: set[tuple[str, int]] = set()  # entries are never taken out of the log again
 
     def read(self) -> Registers:
         """What holds now; new entries are named in the log first.
@@ -58,8 +58,8 @@ class RegisterReader:
             Unreachable: Vault does not answer.
         """
         with self._lock:
-            heads = self._heads()
-            chains = {name: self._chain(name, heads[name]) for name in NAMES}
+            heads = self._vault.register_heads().value
+            chains = {name: self._chain(name, RegisterHead.of(heads, name)) for name in NAMES}
             chains[APPROVALS] = self._approvals()
             self._log(chain for name, chain in chains.items() if name != APPROVALS)
         return fold(chains)
@@ -106,15 +106,6 @@ class RegisterReader:
         keys = (PublicKey.from_text(entry.party_a_key), PublicKey.from_text(entry.party_b_key))
         return _opened(data, envelope, *keys, name=entry.agreement)
 
-    def _heads(self) -> dict[str, RegisterHead]:
-        """All heads, asked for at once: one after the other they are most of what a decision waits for."""
-        with ThreadPoolExecutor(len(NAMES), thread_name_prefix="heads") as pool:
-            values = list(pool.map(lambda name: self._vault.register_head(name).value, NAMES))
-        return {
-            name: RegisterHead(int(kept["seq"]), str(kept["digest"])) if kept else RegisterHead()
-            for name, kept in zip(NAMES, values, strict=True)
-        }
-
     def _chain(self, name: str, head: RegisterHead) -> tuple[Posting, ...]:
         files = _files(self._places.registers / name, head.seq)
         return self._verified(name, files, head, "custodian")
@@ -141,22 +132,20 @@ class RegisterReader:
     def _log(self, chains: object) -> None:
         found = [posting for chain in chains for posting in chain]  # type: ignore[attr-defined]
 
-        def seen(connection: Connection) -> set[tuple[str, int]]:
-            return {(row.register, row.seq) for row in connection.execute(sa.select(postings))}
-
-        logged = self._store.read(seen)
-        missing = [p for p in found if (p.register, p.seq) not in logged]
+        missing = [p for p in found if (p.register, p.seq) not in self._logged]
         if not missing:
             return
         now = self._clock()
 
         def keep(connection: Connection) -> None:
-            known = seen(connection)
+            asked = sa.select(postings.c.register, postings.c.seq)
+            logged = {(row.register, row.seq) for row in connection.execute(asked)}
             for posting in missing:
-                if (posting.register, posting.seq) not in known:
+                if (posting.register, posting.seq) not in logged:
                     _enter(connection, posting, now, posting.by)
 
         self._store.transact(keep)
+        self._logged |= {(posting.register, posting.seq) for posting in missing}
 
 
 def _enter(connection: Connection, posting: Posting, now: datetime, by: str) -> None:

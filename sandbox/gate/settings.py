@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +14,8 @@ from sandbox.errors import Unreachable, Usage
 from sandbox.gate.places import Places
 from sandbox.policy.documents import Model, read
 from sandbox.policy.fields import Span, Text, Whole
+
+_read = lru_cache(maxsize=8)(read)  # the same bytes say the same, and every decision asks
 
 Positive = Annotated[Whole, Field(ge=1)]
 
@@ -66,8 +69,8 @@ class Settings:
 
 def load(places: Places) -> Settings:
     """Raises Usage with the line of a fault, Unreachable when ``up`` has not published yet."""
-    file = read(_bytes(places.app / "configs" / "gate.yaml"), GateFile, "configs/gate.yaml")
-    public = read(_bytes(places.app / "configs" / "public.yaml"), PublicFile, "configs/public.yaml")
+    file = _read(_bytes(places.app / "configs" / "gate.yaml"), GateFile, "configs/gate.yaml")
+    public = _read(_bytes(places.app / "configs" / "public.yaml"), PublicFile, "configs/public.yaml")
     known = _published(places)
     return Settings(
         region=file.region,

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from sandbox.errors import RollbackDetected, StatementError
 from sandbox.policy.entries import (
@@ -36,6 +37,15 @@ class RegisterHead:
 
     seq: int = 0
     digest: str = ""
+
+    @classmethod
+    def of(cls, heads: Mapping[str, Any], name: str) -> RegisterHead:
+        """The head of register ``name`` in the value that Vault keeps: ``{name: {"seq", "digest"}, …}``."""
+        kept = heads.get(name)
+        return cls() if kept is None else cls(int(kept["seq"]), str(kept["digest"]))
+
+    def to_json(self) -> dict[str, Any]:
+        return {"seq": self.seq, "digest": self.digest}
 
 
 @dataclass(frozen=True)

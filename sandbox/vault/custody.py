@@ -119,12 +119,13 @@ class Custody:
         """The next check-and-set number. Raises Conflict when somebody else moved the head first."""
         return heads.write(self._vault, f"datasets/{check_id('dataset', dataset)}", value, cas)
 
-    def register_head(self, name: str) -> Kept:
-        return heads.read(self._vault, f"registers/{name}")
+    def register_heads(self) -> Kept:
+        """Every register's head in one value, so that a reader sees all of them at one moment."""
+        return heads.read(self._vault, "registers")
 
-    def set_register_head(self, name: str, value: Mapping[str, Any], cas: int) -> int:
+    def set_register_heads(self, value: Mapping[str, Any], cas: int) -> int:
         """As :meth:`set_head`."""
-        return heads.write(self._vault, f"registers/{name}", value, cas)
+        return heads.write(self._vault, "registers", value, cas)
 
     def write_run_policy(self, dataset: str, purpose: str, barred: Iterable[str] = ()) -> None:
         """Let runs of this dataset and purpose unwrap every subject's key but the ``barred``."""

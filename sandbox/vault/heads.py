@@ -21,7 +21,7 @@ class Kept(NamedTuple):
 
 
 def read(vault: Vault, name: str) -> Kept:
-    """``name`` is ``datasets/<id>``, ``registers/<name>`` or ``budgets/<name>``."""
+    """``name`` is ``datasets/<id>``, ``budgets/<name>`` or ``registers``, which holds every register's head."""
     try:
         data = part(vault.read(f"kv/data/{name}"), "data")
     except NotFound:

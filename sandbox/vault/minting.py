@@ -147,8 +147,8 @@ class Minting:
     def dataset_head(self, dataset: str) -> Kept:
         return heads.read(self._vault, f"datasets/{check_id('dataset', dataset)}")
 
-    def register_head(self, name: str) -> Kept:
-        return heads.read(self._vault, f"registers/{name}")
+    def register_heads(self) -> Kept:
+        return heads.read(self._vault, "registers")
 
     def read_budget(self, name: str) -> Kept:
         return heads.read(self._vault, f"budgets/{name}")

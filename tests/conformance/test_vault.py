@@ -177,7 +177,6 @@ def test_an_artifacts_key_opens_again_for_its_own_run_and_path(
 
 
 def test_heads_move_by_check_and_set(world: World, dataset: str, fresh: Callable[[str], str]) -> None:
-    register = fresh("register-")
     assert world.gate.dataset_head(dataset) == ({}, 0)
     assert world.custodian.set_head(dataset, {"version": 1}, 0) == 1
     assert world.custodian.set_head(dataset, {"version": 2}, 1) == 2
@@ -185,8 +184,12 @@ def test_heads_move_by_check_and_set(world: World, dataset: str, fresh: Callable
         with pytest.raises(Conflict):
             world.custodian.set_head(dataset, {"version": 9}, stale)
     assert world.gate.dataset_head(dataset) == world.custodian.head(dataset) == ({"version": 2}, 2)
-    world.custodian.set_register_head(register, {"seq": 1, "digest": "d"}, 0)
-    assert world.gate.register_head(register) == world.custodian.register_head(register)
+    heads = world.custodian.register_heads()
+    moved = {**heads.value, fresh("register-"): {"seq": 1, "digest": "d"}}
+    assert world.custodian.set_register_heads(moved, heads.cas) == heads.cas + 1
+    assert world.gate.register_heads() == world.custodian.register_heads() == (moved, heads.cas + 1)
+    with pytest.raises(Conflict):
+        world.custodian.set_register_heads({}, heads.cas)
     assert world.gate.write_budget(dataset, {"at": 1}, world.gate.read_budget(dataset).cas) == 1
     with pytest.raises(Conflict):
         world.gate.write_budget(dataset, {"at": 0}, 0)

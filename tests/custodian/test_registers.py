@@ -16,10 +16,7 @@ def chain(desk, name):
     """As the gate reads it: files and head, nothing of ours in memory."""
     folder = desk.agreements.parent / "registers" / name
     files = [(int(path.name.partition(".")[0]), path.read_bytes()) for path in folder.glob("*.json")]
-    head = desk.vault.register_head(name).value
-    return read_chain(
-        name, files, RegisterHead(head["seq"], head["digest"]) if head else RegisterHead(), desk.trusted()
-    )
+    return read_chain(name, files, RegisterHead.of(desk.vault.register_heads().value, name), desk.trusted())
 
 
 def test_the_gate_reads_what_the_custodian_wrote(desk):
@@ -62,7 +59,7 @@ def test_a_crash_at_any_effect_leaves_the_register_whole(tmp_path):
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(registers_, "write_file", counted(registers_.write_file))
-            patch.setattr(desk.vault, "set_register_head", counted(desk.vault.set_register_head))
+            patch.setattr(desk.vault, "set_register_heads", counted(desk.vault.set_register_heads))
             try:
                 desk.registers.append("erasure", [entry(1), entry(2)], STEWARD)
             except Crash:
@@ -81,14 +78,14 @@ def entry(number):
 
 def test_a_lost_answer_of_the_head_keeps_the_entry(desk, monkeypatch):
     """Vault moved the head, but its answer was lost: the entry stands, and the next one follows it."""
-    move = desk.vault.set_register_head
+    move = desk.vault.set_register_heads
 
-    def lost(name, value, cas):
-        move(name, value, cas)
+    def lost(value, cas):
+        move(value, cas)
         raise ConnectionError
 
     with monkeypatch.context() as patch:
-        patch.setattr(desk.vault, "set_register_head", lost)
+        patch.setattr(desk.vault, "set_register_heads", lost)
         with pytest.raises(ConnectionError):
             desk.registers.append("erasure", [entry(1)], STEWARD)
     desk.registers.append("erasure", [entry(2)], STEWARD)
@@ -129,8 +126,9 @@ def test_a_damaged_entry_is_refused_at_the_next_start(desk, tmp_path, damage, er
 
 def test_an_old_set_of_files_is_refused(desk, tmp_path):
     import_consents(desk, STEWARD, [consent()])
-    head = desk.vault.register_head("consent")
-    desk.vault.heads["registers/consent"] = head._replace(value={"seq": 1, "digest": "0" * 64})
+    heads = desk.vault.register_heads()
+    older = heads.value | {"consent": {"seq": 1, "digest": "0" * 64}}
+    desk.vault.heads["registers"] = heads._replace(value=older)
     again = make_desk(tmp_path, desk.vault, desk.signer, desk.trusted())
     with pytest.raises(StatementError):
         again.now("consent")

@@ -27,11 +27,11 @@ class FakeCustody(Keys):
     def set_head(self, dataset: str, value: Mapping[str, Any], cas: int) -> int:
         return self._move(f"datasets/{dataset}", value, cas)
 
-    def register_head(self, name: str) -> Kept:
-        return self.heads.get(f"registers/{name}", Kept({}, 0))
+    def register_heads(self) -> Kept:
+        return self.heads.get("registers", Kept({}, 0))
 
-    def set_register_head(self, name: str, value: Mapping[str, Any], cas: int) -> int:
-        return self._move(f"registers/{name}", value, cas)
+    def set_register_heads(self, value: Mapping[str, Any], cas: int) -> int:
+        return self._move("registers", value, cas)
 
     def _move(self, name: str, value: Mapping[str, Any], cas: int) -> int:
         if self.heads.get(name, Kept({}, 0)).cas != cas:

@@ -57,7 +57,8 @@ def change_a_byte(world):
 
 
 def roll_back_head(world):
-    world.vault.kept["registers/consent"][-1] = dict(world.vault.kept["registers/people"][0])
+    heads = world.vault.kept["registers"]
+    heads.append(heads[-1] | {"consent": heads[0]["people"]})
 
 
 TAMPERED = [lose_last, roll_back_files, change_a_byte, roll_back_head]

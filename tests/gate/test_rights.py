@@ -68,15 +68,15 @@ def test_a_withdrawal_is_honoured_though_a_request_read_it_first(world, kept_up,
 
 def test_a_withdrawal_is_honoured_once_the_registers_can_be_read_again(world, kept_up, live, monkeypatch):
     until(lambda: kept_up.registers.heads() != {})
-    head = kept_up.house.vault.register_head
+    heads = kept_up.house.vault.register_heads
 
-    def fails(name):
+    def fails():
         raise Unreachable("Vault is sealed")
 
-    monkeypatch.setattr(kept_up.house.vault, "register_head", fails, raising=False)
+    monkeypatch.setattr(kept_up.house.vault, "register_heads", fails, raising=False)
     withdraw_consent(world.desk, STEWARD, DATASET, ANNA)
     assert not kept_up.supervision.join(live, 0.2)
-    monkeypatch.setattr(kept_up.house.vault, "register_head", head, raising=False)
+    monkeypatch.setattr(kept_up.house.vault, "register_heads", heads, raising=False)
     assert ended(kept_up, live).outcome == "killed"
 
 

@@ -50,7 +50,7 @@ GATE = {
     "move a dataset's head": ("write", "kv/data/datasets/ds1", {"options": {"cas": 0}, "data": {}}, None),
     "move a register's head": (
         "write",
-        "kv/data/registers/people",
+        "kv/data/registers",
         {"options": {"cas": 0}, "data": {}},
         None,
     ),
