@@ -60,7 +60,7 @@ def measured(ground: Ground, given: argparse.Namespace, console: Console) -> lis
 def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="sandbox.bench", description=__doc__)
     parser.add_argument(
-        "--steps", type=int, default=240, help="steps of each training (default: %(default)s)"
+        "--steps", type=int, default=480, help="steps of each training (default: %(default)s)"
     )
     parser.add_argument("--rounds", type=int, default=3, help="trainings of each kind (default: %(default)s)")
     parser.add_argument("--launches", type=int, default=7, help="launches (default: %(default)s)")

@@ -57,7 +57,7 @@ class Admission:
             Usage: the recipe's card does not know what was asked.
             Unreachable, EvidenceMismatch: the facts cannot be read, so nothing is decided.
         """
-        before = self._before(person, key)
+        before = None if only_decide else self._before(person, key)
         if before is not None:
             return before
         for _ in range(ATTEMPTS):

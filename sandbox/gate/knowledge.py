@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -29,6 +30,8 @@ from sandbox.sealing.head import DatasetHead
 from sandbox.sealing.manifest import manifest_name, open_at_head, open_granted
 from sandbox.sealing.storage import Folder
 from sandbox.statements import PublicKey
+
+BESIDE = 16  # manifests that are opened at once; more decisions wait their turn
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,7 @@ class Knowledge:
         self._places, self._store, self._vault = places, store, vault
         self._registers, self._recipes, self._settings = registers, recipes, settings
         self._trust, self._clock = trust, clock
+        self._beside = ThreadPoolExecutor(BESIDE, thread_name_prefix="manifest")
 
     def gather(self, request: Request, person: str) -> Snapshot:
         """Raises Usage (the card does not know what was asked), NotFound (no such recipe), Unreachable."""
@@ -67,9 +71,10 @@ class Knowledge:
         if card.name != request.recipe:
             raise Usage(f"these bytes are recipe {card.name}, not {request.recipe}", code="recipe.name")
         expanded = expand(card, request.parameters, request.kind)
+        opening = self._beside.submit(self._manifest, request)  # both wait for Vault: they wait together
         known, settings = self._registers.read(), self._settings()
         agreement = self._registers.agreement(known.statuses.get(request.agreement))
-        manifest = self._manifest(request)
+        manifest = opening.result()
         look = budget.unread if request.privacy is None else budget.ledger
         given, ledger, live = self._store.read(
             lambda c: (_inputs(c, request), look(c), len(chronicle.live(c)))

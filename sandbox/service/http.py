@@ -127,22 +127,27 @@ async def _answer(
     if request.method != "POST" or not key or idempotency is None or route.stream:
         return response(await anyio.to_thread.run_sync(route.handler, call))
     digest = sha256(f"{request.method} {request.url.path}\n".encode() + raw)
-    kept = await anyio.to_thread.run_sync(idempotency.begin, caller.name, key, digest)
+    return await anyio.to_thread.run_sync(_once, route.handler, call, digest, idempotency)
+
+
+def _once(handler: Handler, call: Call, digest: str, idempotency: Idempotency) -> Response:
+    """Answer a request that carries a key, or give the answer that it got before."""
+    name, key = call.caller.name, call.idempotency_key
+    kept = idempotency.begin(name, key, digest)
     if kept is not None:
         return Response(
             kept.body, kept.status, media_type="application/json", headers={"Idempotent-Replayed": "true"}
         )
     done = False
     try:
-        reply = response(await anyio.to_thread.run_sync(route.handler, call))
+        reply = response(handler(call))
         if reply.status_code < 300 and isinstance(reply, JSONResponse):
-            answer = Kept(reply.status_code, bytes(reply.body))
-            await anyio.to_thread.run_sync(idempotency.finish, caller.name, key, answer)
+            idempotency.finish(name, key, Kept(reply.status_code, bytes(reply.body)))
             done = True
         return reply
     finally:
         if not done:
-            await anyio.to_thread.run_sync(idempotency.forget, caller.name, key)
+            idempotency.forget(name, key)
 
 
 def _bearer(request: Request) -> str:

@@ -17,6 +17,7 @@ from typing import Protocol
 from sandbox.errors import Conflict, Usage
 
 KEPT_S = 24 * 3600
+SWEEP_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ class KeptAnswers:
     def __init__(self, path: Path | str, *, synced: bool = True) -> None:
         self._lock = threading.Lock()
         self._life = secrets.token_hex(8)
+        self._swept = 0.0
         self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute(f"PRAGMA synchronous={'FULL' if synced else 'NORMAL'}")
@@ -63,7 +65,7 @@ class KeptAnswers:
 
     def begin(self, caller: str, key: str, digest: str) -> Kept | None:
         with self._lock:
-            self._db.execute("DELETE FROM answers WHERE at < ?", (time.time() - KEPT_S,))
+            self._sweep(time.time())
             row = self._db.execute(
                 "SELECT digest, life, status, body FROM answers WHERE caller = ? AND key = ?", (caller, key)
             ).fetchone()
@@ -84,6 +86,12 @@ class KeptAnswers:
             code="idempotency.open",
             mend="look at what became of it, then ask with a new key",
         )
+
+    def _sweep(self, now: float) -> None:
+        """Forget what is older than a day, now and then."""
+        if now - self._swept >= SWEEP_S:
+            self._swept = now
+            self._db.execute("DELETE FROM answers WHERE at < ?", (now - KEPT_S,))
 
     def finish(self, caller: str, key: str, answer: Kept) -> None:
         with self._lock:
