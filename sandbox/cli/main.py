@@ -37,7 +37,7 @@ NOUNS: dict[str, tuple[str, str]] = {
     "access": ("sandbox.cli.access:access", "Who may use which dataset for what."),
     "consent": ("sandbox.cli.consent:consent", "Consents of data subjects."),
     "erase": ("sandbox.cli.erase:erase", "Forget a person: destroy the key, taint what came of it."),
-    "policy": ("sandbox.cli.policy:policy", "Explain a decision."),
+    "policy": ("sandbox.cli.policy:policy", "Explain a decision; try a table of cases."),
     "audit": ("sandbox.cli.audit:audit", "Verify the evidence; follow a voice; compare with MLflow."),
     "demo": ("sandbox.demo.cli:demo", "The whole story, on real parts."),
 }

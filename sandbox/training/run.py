@@ -25,6 +25,7 @@ from sandbox.runs import FLAC, JSON, SAFETENSORS, Artifact, Metric, Privacy
 from sandbox.training.pipe import Channel
 
 _AHEAD = 32  # records asked for before the first of them is used
+PROGRESS_S = 1.0  # each progress takes the gate a transaction, and the training a moment of its core
 
 
 @dataclass(frozen=True)
@@ -192,10 +193,10 @@ class Run:
         return metric in self._job.metrics
 
     def progress(self, step: int, total: int) -> None:
-        """How far the run is. Sent at most twice a second, and at the end."""
+        """How far the run is. Sent at most once a second, and at the end."""
         now = time.monotonic()
         self._started = now if self._started is None else self._started
-        if step < total and now - self._progress_at < 0.5:
+        if step < total and now - self._progress_at < PROGRESS_S:
             return
         self._progress_at = now
         elapsed = now - self._started
