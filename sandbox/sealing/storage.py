@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import stat
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
@@ -23,7 +24,7 @@ class Source(Protocol):
     def names(self, folder: str) -> list[str]: ...
 
     def size(self, name: str) -> int:
-        """Bytes; raises SealBroken when the object is missing."""
+        """Bytes; raises SealBroken when the object is missing, or is a link, pipe or folder."""
         ...
 
     def read(self, name: str, offset: int, length: int) -> bytes:
@@ -54,13 +55,17 @@ class Folder:
 
     def size(self, name: str) -> int:
         try:
-            return (self.root / name).lstat().st_size
+            found = (self.root / name).lstat()
         except OSError:
             raise SealBroken(f"object {name} is missing", code="seal.object_missing") from None
+        # A link leads out of the folder, a pipe makes its reader wait for ever.
+        if not stat.S_ISREG(found.st_mode):
+            raise SealBroken(f"object {name} is no plain file", code="seal.object_foreign")
+        return found.st_size
 
     def read(self, name: str, offset: int, length: int) -> bytes:
         try:
-            handle = os.open(self.root / name, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            handle = os.open(self.root / name, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
         except OSError:
             raise SealBroken(f"object {name} is missing", code="seal.object_missing") from None
         try:
