@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from sandbox.cli.context import current
+from sandbox.cli.context import Context, current
 from sandbox.cli.show import grid, local_time, marks, thousands
 from sandbox.errors import RunFailed
 
 if TYPE_CHECKING:
-    from sandbox.client.folders import Recording
+    from sandbox.client.readers import Recording
 
 
 @click.group()
@@ -26,8 +26,8 @@ def data() -> None:
 
 @data.command()
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False, exists=True))
-@click.option("--dataset", required=True, help="Its name in the agreement.")
-@click.option("--agreement", required=True, help="The agreement in force that lists it.")
+@click.option("--dataset", help="Its name in the agreement.")
+@click.option("--agreement", help="The agreement in force that lists it.")
 @click.option("--subject", default="", help="The speaker's pseudonym, where the folder names none: spk_…")
 @click.option(
     "--subjects", type=click.Path(path_type=Path, dir_okay=False, exists=True), help="CSV: speaker,subject."
@@ -37,28 +37,51 @@ def data() -> None:
 @click.option("--add", is_flag=True, help="Add to a dataset that is sealed already.")
 @click.option("--set-aside", is_flag=True, help="Seal the good recordings even when some are bad.")
 @click.option("--downmix", is_flag=True, help="Make mono of stereo.")
-@click.option("--resample", type=int, help="Change every recording to this rate in Hz.")
-@click.option("--max-seconds", type=float, help="The longest utterance taken (60).")
+@click.option(
+    "--resample", type=click.IntRange(8_000, 96_000), help="Change every recording to this rate in Hz."
+)
+@click.option(
+    "--max-seconds", type=click.FloatRange(0, 300, min_open=True), help="The longest utterance taken (60)."
+)
+@click.option("--dry-run", is_flag=True, help="Show what would be sealed and what set aside; send nothing.")
 def seal(
     folder: Path,
-    dataset: str,
-    agreement: str,
+    dataset: str | None,
+    agreement: str | None,
     subject: str,
     subjects: Path | None,
     language: str,
+    dry_run: bool,
     **wishes: Any,
 ) -> None:
     """\b
+    sandbox data seal ./studio --dry-run
     sandbox data seal ./studio --dataset studio-01 --agreement dsa-2026-0001
 
-    Reads LJSpeech, VCTK, or a metadata.csv with file,text,subject,language. A bad recording stops the sealing, unless
-    --set-aside; the list of bad ones is written to DATASET.quarantine.csv. Speakers are pseudonyms: spk_….
+    Reads LJSpeech, VCTK, LibriTTS, Common Voice, AudioFolder, or a metadata.csv with file,text,subject,language. A bad
+    recording stops the sealing, unless --set-aside; the list of bad ones is written to DATASET.quarantine.csv. Speakers
+    are pseudonyms: spk_…. With --dry-run nothing is sent or written, and nobody need be logged in.
     """
-    from sandbox.cli.data_view import SealView
-    from sandbox.client.folders import Defaults, read_folder
+    from sandbox.client.readers import Defaults, read_folder, read_names, recognise
 
     here = current()
-    found = read_folder(folder, Defaults(subject, language, _names(subjects)))
+    if not dry_run and not (dataset and agreement):
+        raise click.UsageError("sealing needs --dataset and --agreement; --dry-run does not")
+    names = read_names(subjects) if subjects else {}
+    found = read_folder(folder, Defaults(subject, language, names))
+    if dry_run:
+        from sandbox.cli.data_rehearsal import rehearse_sealing
+
+        rehearse_sealing(here, folder, recognise(folder).name, found, wishes)
+    else:
+        _send(here, str(dataset), str(agreement), found, wishes)
+
+
+def _send(
+    here: Context, dataset: str, agreement: str, found: list[Recording], wishes: Mapping[str, Any]
+) -> None:
+    from sandbox.cli.data_view import SealView
+
     request = {"dataset": dataset, "agreement": agreement, **{k: v for k, v in wishes.items() if v}}
     with here.custodian() as custodian, SealView(here, dataset, len(found)) as view:
         for line in custodian.stream("/v1/seals", _upload(request, view.counted(found))):
@@ -158,21 +181,11 @@ def _upload(request: dict[str, Any], recordings: Iterable[Recording]) -> Iterato
     def members() -> Iterator[tuple[str, bytes]]:
         yield "request.json", json.dumps(request).encode()
         for number, recording in enumerate(recordings):
-            facts, audio = recording.facts(), recording.audio()
+            facts, audio = recording.sent()
             yield f"{number:06d}.json", json.dumps(facts).encode()
             yield f"{number:06d}.audio", audio
 
     return tar_stream(members())
-
-
-def _names(path: Path | None) -> dict[str, str]:
-    """Speaker to pseudonym, from a CSV with these two columns and no header."""
-    import csv
-
-    if path is None:
-        return {}
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        return {row[0].strip(): row[1].strip() for row in csv.reader(file) if len(row) >= 2}
 
 
 command = data

@@ -13,7 +13,7 @@ from sandbox.cli.context import Context
 from sandbox.cli.show import marks, thousands
 
 if TYPE_CHECKING:
-    from sandbox.client.folders import Recording
+    from sandbox.client.readers import Recording
 
 
 class SealView:
@@ -75,7 +75,7 @@ class SealView:
         told = ", ".join(f"{count} {code}" for code, count in kinds.most_common())
         if not self._here.as_json:
             self._here.console.print(
-                f"  [red]{self._mark.bad}[/red] {_count(len(self._aside), 'file')} set aside "
+                f"  [red]{self._mark.bad}[/red] {count_of(len(self._aside), 'file')} set aside "
                 f"(list: {self._list}): {told}",
                 soft_wrap=True,
             )
@@ -87,8 +87,8 @@ class SealView:
         mark = self._mark
         grown = 100 * (line["sealed_bytes"] / max(1, line["plain_bytes"]) - 1)
         self._here.console.print(
-            f"{mark.good} sealed     {_count(line['added'], 'record')}, {_count(len(self._people), 'key')}, "
-            f"{_count(line['shards'], 'shard')}, {grown:+.1f} % in size {mark.dot} {line['hours']:.2f} h {mark.dot} "
+            f"{mark.good} sealed     {count_of(line['added'], 'record')}, {count_of(len(self._people), 'key')}, "
+            f"{count_of(line['shards'], 'shard')}, {grown:+.1f} % in size {mark.dot} {line['hours']:.2f} h {mark.dot} "
             f"{' '.join(line['languages'])} {mark.dot} manifest v{line['version']} signed",
             soft_wrap=True,
         )
@@ -100,5 +100,6 @@ class SealView:
                 )
 
 
-def _count(number: int, noun: str) -> str:
+def count_of(number: int, noun: str) -> str:
+    """``1 file``, ``2 593 files``."""
     return f"{thousands(number)} {noun}{'' if number == 1 else 's'}"

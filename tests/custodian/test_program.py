@@ -16,7 +16,7 @@ import pytest
 
 from sandbox.cli.data import _upload
 from sandbox.client import Service
-from sandbox.client.folders import Defaults, read_folder
+from sandbox.client.readers import Defaults, read_folder
 from sandbox.demo.speech import gather_digits
 from sandbox.errors import KeyBarred, NotFound, NotPermitted, SealError
 from sandbox.sealing.audio import decode_flac

@@ -1,0 +1,82 @@
+"""Every recording of a folder judged, one at a time in memory, and the sums of it."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from sandbox.client.readers import Recording
+from sandbox.client.rehearsal.audio import Measured, Wishes, measure
+from sandbox.client.rehearsal.lengths import bins
+from sandbox.client.rehearsal.problems import PROBLEMS
+from sandbox.client.rehearsal.transcript import transcript_fault
+from sandbox.statements import sha256
+
+
+@dataclass
+class Rehearsal:
+    """``lengths`` in seconds, one a recording that would be sealed; the rest counts those recordings by what they are.
+
+    ``problems``: code -> files that would be set aside for it, as the listing names them.
+    """
+
+    lengths: list[float] = field(default_factory=list)
+    people: Counter[str] = field(default_factory=Counter)
+    languages: Counter[str] = field(default_factory=Counter)
+    rates: Counter[int] = field(default_factory=Counter)
+    channels: Counter[int] = field(default_factory=Counter)
+    problems: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+
+    @property
+    def hours(self) -> float:
+        return sum(self.lengths) / 3600
+
+    @property
+    def aside(self) -> int:
+        return sum(map(len, self.problems.values()))
+
+    @property
+    def read(self) -> int:
+        return len(self.lengths) + self.aside
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "read": self.read,
+            "records": len(self.lengths),
+            "hours": round(self.hours, 6),
+            "people": dict(self.people),
+            "languages": dict(self.languages),
+            "sample_rates": dict(self.rates),
+            "channels": dict(self.channels),
+            "lengths_s": [asdict(found) for found in bins(self.lengths)],
+            "set_aside": self.aside,
+            "problems": [
+                {"code": code, "why": PROBLEMS[code].why, "mend": PROBLEMS[code].mend, "files": files}
+                for code, files in sorted(self.problems.items())
+            ],
+        }
+
+
+def rehearse(recordings: Iterable[Recording], wishes: Wishes) -> Rehearsal:
+    """Judged as they would be sent: transcript, twin, audio; the first fault is the one that is told."""
+    found, seen = Rehearsal(), set[str]()
+    for number, recording in enumerate(recordings):
+        facts, audio = recording.sent()
+        digest = sha256(audio)
+        judged = transcript_fault(facts) or ("audio.duplicate" if digest in seen else measure(audio, wishes))
+        if isinstance(judged, Measured):
+            seen.add(digest)
+            _count(found, facts, judged)
+        else:
+            found.problems[judged].append(facts["file"] or str(number))
+    return found
+
+
+def _count(found: Rehearsal, facts: dict[str, str], measured: Measured) -> None:
+    found.lengths.append(measured.seconds)
+    found.people[facts["subject"]] += 1
+    found.languages[facts["language"]] += 1
+    found.rates[measured.sample_rate] += 1
+    found.channels[measured.channels] += 1
