@@ -1,4 +1,4 @@
-"""``sandbox agreement keygen|check|sign|activate|status``: from a file of terms to what every run is held against."""
+"""``sandbox agreement keygen|check|diff|sign|activate|status``: from terms to what every run is held against."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 def agreement() -> None:
     """\b
     sandbox agreement check dsa-2026-0001.yaml
+    sandbox agreement diff dsa-2026-0001.v1.yaml dsa-2026-0001.yaml
     sandbox agreement sign dsa-2026-0001.yaml --key party-a.key
     sandbox agreement activate dsa-2026-0001.yaml --party-a-key party-a.pub --party-b-key party-b.pub
     """
@@ -69,6 +70,25 @@ def check(file: Path) -> None:
         return
     click.echo(f"{marks(sys.stdout).good} sound      {_said(terms)}")
     click.echo(f"  sha256 {sha256(data)}")
+
+
+@agreement.command()
+@click.argument("old", type=FILE)
+@click.argument("new", type=FILE)
+def diff(old: Path, new: Path) -> None:
+    """\b
+    sandbox agreement diff dsa-2026-0001.v1.yaml dsa-2026-0001.v2.yaml
+
+    Says in words what NEW allows and forbids that OLD did not. Needs no service; changes nothing.
+    """
+    from sandbox.cli.agreement_diff import Versions
+
+    here = current()
+    found = Versions.of(old.read_bytes(), old.name, new.read_bytes(), new.name)
+    if here.as_json:
+        here.emit(found.as_json())
+        return
+    found.show(here.console)
 
 
 @agreement.command()

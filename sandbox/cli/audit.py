@@ -1,4 +1,4 @@
-"""``sandbox audit verify|lineage|pack|repair|log``: thin; what is checked stands in ``sandbox.audit``."""
+"""``sandbox audit verify|replay|lineage|pack|repair|log``: thin; what is checked stands in ``sandbox.audit``."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 def audit() -> None:
     """\b
     sandbox audit verify
+    sandbox audit replay
     sandbox audit lineage --subject spk_7f3a
     """
 
@@ -64,6 +65,26 @@ def verify(kept: Path | None, trust: Path | None, vault_audit: Path | None, witn
         here.emit(_as_json(found))
     else:
         _show(here, found, known[-1].size if known else 0)
+    return 0 if found.holds else EvidenceMismatch.exit_code
+
+
+@audit.command()
+def replay() -> int:
+    """\b
+    sandbox audit replay
+
+    Every stored decision decided again, here, from its stored facts, which must be those that the log tells of.
+    Exit code 6: one comes out otherwise, was altered, or is gone. That the log is intact says `sandbox audit verify`.
+    """
+    from sandbox.cli.audit_replay import Replaying
+
+    here = current()
+    with here.gate() as gate:
+        found = Replaying.of(gate)
+    if here.as_json:
+        here.emit(found.as_json())
+    else:
+        found.show(here.console)
     return 0 if found.holds else EvidenceMismatch.exit_code
 
 

@@ -1,40 +1,47 @@
-"""``sandbox policy explain``: a decision, its reasons, and whether the same facts still give the same answer."""
+"""``sandbox policy explain|test``: a decision and its reasons once more, and cases decided before anybody asks."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import click
 
 from sandbox.cli.context import current
-from sandbox.cli.show import grid, local_time, marks
+from sandbox.cli.show import Marks, grid, local_time, marks
+from sandbox.errors import EvidenceMismatch
+
+FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 
 
 @click.group()
 def policy() -> None:
     """\b
     sandbox policy explain d-55e1
+    sandbox policy test configs/policy-tests/demo.yaml --agreement configs/agreements/demo.yaml
     """
 
 
 @policy.command()
 @click.argument("decision")
 @click.option("--facts", is_flag=True, help="Every fact that it used, in full.")
-def explain(decision: str, facts: bool) -> None:
+def explain(decision: str, facts: bool) -> int:
     """\b
     sandbox policy explain d-55e1
     sandbox policy explain d-55e1 --facts --json
 
-    The stored facts are decided once more, by the same pure rules: the answer must be the same.
+    The stored facts are decided once more, by the same pure rules: the answer must be the same. Exit code 6: it is not.
     """
     here = current()
     with here.gate() as gate:
         found = gate.get(f"/v1/decisions/{decision}")
         again = gate.get(f"/v1/decisions/{decision}/replay")
+    code = 0 if again["same"] else EvidenceMismatch.exit_code
     if here.as_json:
         here.emit({**found, "replay": again} if facts else {**_brief(found), "replay": again})
-        return
+        return code
     mark = marks(sys.stdout)
     verdict = f"{mark.good} permitted" if found["permitted"] else f"{mark.bad} refused"
     here.console.print(
@@ -50,14 +57,49 @@ def explain(decision: str, facts: bool) -> None:
     reasons = [(r["code"], r["about"], r["why"], r["clause"], r["mend"]) for r in found["reasons"]]
     if reasons:
         grid(here.console, ("reason", "about", "why", "clause", "mend"), reasons)
-    same = (
-        f"{mark.good} the same answer" if again["same"] else f"{mark.bad} another answer now: {again['now']}"
-    )
-    here.console.print(f"decided again from the stored facts: {same}", markup=False)
+    here.console.print(f"decided again from the stored facts: {_compared(again, mark)}", markup=False)
+    for fault in again.get("faults", ()):
+        here.console.print(f"  {mark.bad} {fault}", markup=False, soft_wrap=True)
     if facts:
         import json
 
         here.console.print(json.dumps(found["facts"], indent=2, ensure_ascii=False), markup=False)
+    return code
+
+
+@policy.command()
+@click.argument("cases", type=FILE)
+@click.option("--agreement", required=True, type=FILE, help="The terms to decide under; a draft will do.")
+def test(cases: Path, agreement: Path) -> int:
+    """\b
+    sandbox policy test configs/policy-tests/demo.yaml --agreement configs/agreements/demo.yaml
+
+    Every case is decided by the rules that admit runs. Needs no service. Exit code 6: one came out otherwise.
+    """
+    from sandbox.cli.policy_cases import as_json, show
+    from sandbox.policy.agreement import Agreement
+    from sandbox.policy.cases import try_cases
+    from sandbox.policy.documents import read
+    from sandbox.policy.terms import Terms
+    from sandbox.statements import sha256
+
+    here, data = current(), agreement.read_bytes()
+    terms = read(data, Terms, agreement.name)
+    found = try_cases(cases.read_bytes(), cases.name, Agreement(terms, sha256(data)))
+    if here.as_json:
+        for outcome in found:
+            here.emit(as_json(outcome))
+    else:
+        show(here.console, found, terms)
+    return 0 if all(outcome.as_expected for outcome in found) else EvidenceMismatch.exit_code
+
+
+def _compared(again: Mapping[str, Any], mark: Marks) -> str:
+    if again["same"]:
+        return f"{mark.good} the same answer"
+    if again["now"] != again["then"]:
+        return f"{mark.bad} another answer now: {again['now']}"
+    return f"{mark.bad} not as it was logged"
 
 
 def _brief(found: dict[str, Any]) -> dict[str, Any]:

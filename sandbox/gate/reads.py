@@ -15,9 +15,8 @@ from sandbox.gate.gate import Gate
 from sandbox.gate.standing import EVERYBODY, WATCHERS, require, roles
 from sandbox.gate.states import FINAL
 from sandbox.gate.tables import decisions, incidents, models, runs, settlements, statements
-from sandbox.policy.decide import decide
-from sandbox.policy.facts import Facts
-from sandbox.runs import Request, RunState
+from sandbox.policy.replay import replay
+from sandbox.runs import RunState
 from sandbox.service import Call, Event, Events, Reply, Route
 
 PAGE = 200
@@ -45,11 +44,7 @@ def reading(gate: Gate) -> list[Route]:
         Route("GET", "/v1/runs/{id}/events", lambda call: _events(gate, call)),
         Route("GET", "/v1/recipes", lambda call: _recipes(gate, call)),
         Route("GET", "/v1/recipes/{digest}", lambda call: _recipe(gate, call)),
-        route(
-            "/v1/decisions",
-            lambda c, call: _page(c, sa.select(decisions), decisions.c.id, call, _decision),
-            *WATCHERS,
-        ),
+        route("/v1/decisions", _decisions, *WATCHERS),
         Route("GET", "/v1/decisions/{id}", lambda call: _found_decision(gate, call)),
         Route("GET", "/v1/decisions/{id}/replay", lambda call: _replay(gate, call)),
         route(
@@ -78,6 +73,12 @@ def reading(gate: Gate) -> list[Route]:
 
 def _runs() -> Any:
     return sa.select(*(runs.c[name] for name in (*SHOWN, *ALSO)))
+
+
+def _decisions(connection: Connection, call: Call) -> dict[str, Any]:
+    """In brief; with ``whole=true`` each with its request and all its facts, as ``sandbox audit replay`` wants them."""
+    show = dict if call.query.get("whole") == "true" else _decision
+    return _page(connection, sa.select(decisions), decisions.c.id, call, show)
 
 
 def _decision(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -165,13 +166,11 @@ def _found_decision(gate: Gate, call: Call) -> dict[str, Any]:
 
 
 def _replay(gate: Gate, call: Call) -> dict[str, Any]:
-    """Decide again from the stored request and facts. The same rules give the same answer."""
+    """Decide again from the stored request and facts, which must be those that the log tells of."""
     row = _found_decision(gate, call)
-    again = decide(Request.from_json(row["request"]), Facts.from_json(row["facts"]))
-    now = [reason.code for reason in again.reasons]
-    then = [reason["code"] for reason in row["reasons"]]
-    known = [code for code in then if not code.startswith("incident.")]
-    return {"id": row["id"], "same": now == known, "then": then, "now": now, **again.to_predicate()}
+    told = gate.house.store.read(lambda c: log.shown(c, row["entry"] - 1, 1))
+    logged = next((entry for entry in told if entry.get("decision") == row["id"]), None)
+    return replay(row, logged).to_json()
 
 
 def _invariants(gate: Gate, call: Call) -> dict[str, Any]:

@@ -64,7 +64,18 @@ def test_a_permission_is_explained_too(gate: Gate, sandbox: Sandbox) -> None:
 
 def test_rules_that_answer_otherwise_now_are_shown(gate: Gate, sandbox: Sandbox) -> None:
     gate.answers["GET", "/v1/decisions/d-55e1/replay"] = httpx.Response(200, json=replay("budget.exhausted"))
-    assert "✘ another answer now: ['budget.exhausted']" in sandbox("policy", "explain", "d-55e1").out
+    said = sandbox("policy", "explain", "d-55e1")
+    assert said.code == 6 and "✘ another answer now: ['budget.exhausted']" in said.out
+    assert sandbox("policy", "explain", "d-55e1", "--json").code == 6
+
+
+def test_facts_that_are_not_those_of_the_log_are_shown(gate: Gate, sandbox: Sandbox) -> None:
+    fault = "its stored facts are not those that the log names"
+    told = {**replay(REASON.code), "same": False, "faults": [fault]}
+    gate.answers["GET", "/v1/decisions/d-55e1/replay"] = httpx.Response(200, json=told)
+    said = sandbox("policy", "explain", "d-55e1")
+    assert said.code == 6 and f"✘ {fault}" in said.out
+    assert "decided again from the stored facts: ✘ not as it was logged" in said.out
 
 
 def test_every_fact_is_shown_when_asked_for(sandbox: Sandbox) -> None:
