@@ -1,6 +1,6 @@
 # Everything a person types. Each target does its own set-up; a second run finds it done.
 .DEFAULT_GOAL := help
-.PHONY: demo test lint bench lock clean help packages host train runner
+.PHONY: demo test lint bench faults mutate lock clean help packages host train runner
 SHELL := /bin/sh
 
 demo: packages host runner  ## run the whole story on this machine, with real parts, and report what held (build/demo.json)
@@ -22,6 +22,12 @@ lint: host  ## ruff, mypy --strict, import layers
 
 bench: packages host runner train  ## measure the sandbox against plain training, side by side (build/bench.json)
 	@.venv/bin/python -m sandbox.bench
+
+faults: host  ## kill gate, container, Vault, MLflow and engine at every point of a run, and check what must hold (build/faults.json)
+	@.venv/bin/python -m tests.faults
+
+mutate: host  ## damage sealed data in every listed way, and take each check away in turn (build/mutations.json)
+	@.venv/bin/python -m tests.mutations
 
 lock: host runner  ## resolve the dependencies again, with hashes (UPGRADE=1: the newest that fit)
 	@sh setup/lock.sh
