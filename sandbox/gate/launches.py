@@ -18,7 +18,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from sandbox.errors import IsolationMismatch
+from sandbox.errors import IsolationMismatch, Unreachable
 from sandbox.gate import chronicle, evidence
 from sandbox.gate.containers import spec_of
 from sandbox.gate.files import write_whole
@@ -41,6 +41,7 @@ class Minted:
     """Every credential made for a run so far; ``order`` holds the wraps and is never stored."""
 
     rows: list[dict[str, Any]] = field(default_factory=list)
+    unsure: bool = False  # an answer of Vault was lost: it may have made one that nobody knows
     unlock: WrapToken | None = None
     artifacts: dict[str, WrapToken] = field(default_factory=dict)
     inputs: dict[str, WrapToken] = field(default_factory=dict)
@@ -77,33 +78,11 @@ class Launch:
         """PREPARED -> MINTED. Never repeated with the same grant."""
         plan, house, settings = self._plan(), self._house, self._house.settings()
         if plan.kind is Kind.AGREEMENT:
-            ttl = settings.credential_ttl_s
-            if plan.dataset is not None:
-                uses = self._keys(plan.dataset, plan) + USES_BESIDES_KEYS
-                made = house.vault.mint_run(
-                    plan.dataset,
-                    plan.purpose,
-                    plan.run,
-                    plan.grant,
-                    uses=uses,
-                    ttl_s=ttl,
-                    wrap_ttl_s=settings.wrap_ttl_s,
-                )
-                self._know("wrap", made.wrap, settings.wrap_ttl_s)
-                self._know("token", replace(made.wrap, accessor=made.wrapped_accessor), ttl)
-                self.minted.unlock = WrapToken(made.wrap.token)
-            for artifact in plan.artifacts:
-                wrap = house.vault.new_artifact_key(
-                    plan.agreement, plan.run, artifact.path, settings.wrap_ttl_s
-                )
-                self._know("artifact", wrap, settings.wrap_ttl_s)
-                self.minted.artifacts[artifact.path] = WrapToken(wrap.token)
-            for item in plan.inputs:
-                wrap = house.vault.open_artifact_key(
-                    plan.agreement, item.run, item.origin, self._wrapped(item.digest), settings.wrap_ttl_s
-                )
-                self._know("input", wrap, settings.wrap_ttl_s)
-                self.minted.inputs[item.path] = WrapToken(wrap.token)
+            try:
+                self._wrap(plan)
+            except (Unreachable, TimeoutError):
+                self.minted.unsure = True
+                raise
         self._hash_accessors()
         until = utc(house.clock() + timedelta(seconds=settings.wrap_ttl_s))
         self._advance(RunState.MINTED, with_credentials=True, wraps_until=until)
@@ -139,6 +118,35 @@ class Launch:
             known = sa.select(credentials.c.accessor).where(credentials.c.accessor == row["accessor"])
             if connection.execute(known).first() is None:
                 connection.execute(credentials.insert().values(**row))
+
+    def _wrap(self, plan: Grant) -> None:
+        """Run token, artifact keys, input keys: each remembered as soon as it is made."""
+        house, settings = self._house, self._house.settings()
+        ttl = settings.credential_ttl_s
+        if plan.dataset is not None:
+            uses = self._keys(plan.dataset, plan) + USES_BESIDES_KEYS
+            made = house.vault.mint_run(
+                plan.dataset,
+                plan.purpose,
+                plan.run,
+                plan.grant,
+                uses=uses,
+                ttl_s=ttl,
+                wrap_ttl_s=settings.wrap_ttl_s,
+            )
+            self._know("wrap", made.wrap, settings.wrap_ttl_s)
+            self._know("token", replace(made.wrap, accessor=made.wrapped_accessor), ttl)
+            self.minted.unlock = WrapToken(made.wrap.token)
+        for artifact in plan.artifacts:
+            wrap = house.vault.new_artifact_key(plan.agreement, plan.run, artifact.path, settings.wrap_ttl_s)
+            self._know("artifact", wrap, settings.wrap_ttl_s)
+            self.minted.artifacts[artifact.path] = WrapToken(wrap.token)
+        for item in plan.inputs:
+            wrap = house.vault.open_artifact_key(
+                plan.agreement, item.run, item.origin, self._wrapped(item.digest), settings.wrap_ttl_s
+            )
+            self._know("input", wrap, settings.wrap_ttl_s)
+            self.minted.inputs[item.path] = WrapToken(wrap.token)
 
     def _plan(self) -> Grant:
         return chronicle.granted(self._house.store.read(lambda c: chronicle.find(c, self._run)))

@@ -169,6 +169,8 @@ class Supervisor:
         state = self._state()
         if state is RunState.ENDED:
             return
+        if launch.minted.unsure:
+            self._wait_out()  # as after a crash: nothing is settled while an unknown credential may live
         exit_class = self._until_done(self._remove) if state in CONTAINER else ExitClass.GONE
         now = self._house.clock()
 

@@ -62,7 +62,7 @@ class Container:
         try:
             self.behave(self)
         except Gone:
-            return
+            self.closing()  # also what was opened while it died
         except (SandboxError, OSError):
             self.end(ExitClass.NONZERO)
         else:

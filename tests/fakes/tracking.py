@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from sandbox.errors import SandboxError
 from sandbox.runs import Grant, Outcome
-from sandbox.tracking.reconcile import Actual, Difference, SignedRun
+from sandbox.tracking import tags
+from sandbox.tracking.reconcile import Actual, Difference, Shown, SignedRun, compare
 from sandbox.tracking.tags import ModelRecord
 from sandbox.tracking.view import Point
 
@@ -22,11 +23,13 @@ class FakeTracking:
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     facts: dict[str, Mapping[str, str]] = field(default_factory=dict)
     taints: dict[str, str] = field(default_factory=dict)
+    digests: dict[str, str] = field(default_factory=dict)  # run -> its grant's
+    records: dict[str, ModelRecord] = field(default_factory=dict)
     fault: SandboxError | None = None
 
     def open_run(self, grant: Grant, grant_digest: str) -> str:
         self._answer()
-        self.runs[grant.run] = grant
+        self.runs[grant.run], self.digests[grant.run] = grant, grant_digest
         return f"ml-{grant.run}"
 
     def log_metrics(self, run_id: str, points: Iterable[Point]) -> None:
@@ -37,7 +40,7 @@ class FakeTracking:
         self, run_id: str, grant: Grant, grant_digest: str, model: ModelRecord, taint: str = ""
     ) -> None:
         self._answer()
-        self.models[model.id] = grant.run
+        self.models[model.id], self.records[model.id] = grant.run, model
         if taint:
             self.taints[model.id] = taint
 
@@ -51,10 +54,33 @@ class FakeTracking:
         self.taints[model or run] = why
 
     def survey(self) -> Actual:
-        return Actual()
+        """Everything that was told, as it would be shown."""
+        models = tuple(self._model(name, run) for name, run in self.models.items())
+        return Actual(tuple(self._run(run) for run in self.runs), models, models)
 
     def repair(self, expected: Iterable[SignedRun]) -> tuple[Difference, ...]:
-        return ()
+        """Tell again what was signed; the differences that are left."""
+        signed = tuple(expected)
+        for one in signed:
+            place = self.open_run(one.grant, one.grant_digest)
+            if one.model is not None:
+                self.register_model(place, one.grant, one.grant_digest, one.model, one.taint)
+            if one.outcome is not None:
+                self.settle_run(place, one.outcome, one.settled)
+        return compare(signed, self.survey())
+
+    def _run(self, run: str) -> Shown:
+        grant, digest, place = self.runs[run], self.digests[run], f"ml-{run}"
+        model = next((name for name, made_by in self.models.items() if made_by == run), run)
+        facts = {**tags.governance(grant, digest, self.taints.get(model, "")), **self.facts.get(place, {})}
+        status = self.outcomes[place].name if place in self.outcomes else "RUNNING"
+        return Shown(run, place, facts, tags.params(grant, digest), status=status)
+
+    def _model(self, name: str, run: str) -> Shown:
+        facts = tags.model_facts(
+            self.runs[run], self.digests[run], self.records[name], self.taints.get(name, "")
+        )
+        return Shown(name, name, facts)
 
     def _answer(self) -> None:
         if self.fault is not None:

@@ -6,9 +6,11 @@ import time
 
 import pytest
 
+from sandbox.errors import VaultUnreachable
 from sandbox.gate import api, chronicle
 from sandbox.gate.invariants import broken
 from sandbox.runs import RunState
+from sandbox.vault.minting import Minting
 from tests.fakes.keeper import Keeper, begin
 from tests.gate import scripts
 from tests.gate.world import OPERATOR, admit, ended, reaches, request, row
@@ -79,3 +81,27 @@ def test_no_credential_outlives_a_kill_while_vault_hung(world):
     kept = gate.house.store.read(lambda c: chronicle.accessors(c, run))
     assert len(kept) == 4 and all(gate.house.vault.is_dead(accessor) for accessor in kept)
     assert world.engine.started == []
+
+
+@pytest.mark.parametrize("call", ["mint_run", "new_artifact_key"])
+def test_nothing_is_settled_while_a_credential_whose_answer_was_lost_may_live(world, monkeypatch, call):
+    """Vault made it, the answer never came: nobody knows its accessor, so nobody can revoke it."""
+    effect = getattr(Minting, call)
+
+    def lost(*given, **named):
+        effect(*given, **named)
+        raise VaultUnreachable("Vault does not answer")
+
+    monkeypatch.setattr(Minting, call, lost)
+    gate = world.gate()
+    run = admit(gate)
+    gate.supervision.begin(run)
+    assert not gate.supervision.join(run, 0.5) and row(gate, run).state == RunState.PREPARED
+    world.pass_time(seconds=2 * world.settings.credential_ttl_s + 4)
+    found = ended(gate, run)
+    assert (found.outcome, found.failure) == ("failed", "vault.unreachable")
+    assert not any(
+        token.policies[0].startswith("run-") and world.vault.live(name)
+        for name, token in world.vault.tokens.items()
+    )
+    assert broken(gate.house) == []
