@@ -57,12 +57,28 @@ def bind(path: Path) -> socket.socket:
     return server
 
 
+def identity(path: Path) -> tuple[int, int]:
+    """Which file lies there: an inode's number alone is given out again, its times are not. (0, 0): none."""
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return 0, 0
+    return found.st_ino, found.st_ctime_ns
+
+
+def unbind(path: Path, door: tuple[int, int]) -> None:
+    """Unlink the door that was bound, unless another gate bound the place anew: then it is that gate's."""
+    if identity(path) == door:
+        path.unlink(missing_ok=True)
+
+
 class EventsDoor:
     """The gate's end of ``events.sock``."""
 
     def __init__(self, folder: Path, expect_pid: int) -> None:
         self._path, self._expect = folder / EVENTS_SOCKET, expect_pid
         self._server = bind(self._path)
+        self._door = identity(self._path)
         self._server.settimeout(ACCEPT_S)
 
     def accept(self) -> socket.socket | None:
@@ -83,7 +99,7 @@ class EventsDoor:
 
     def close(self) -> None:
         self._server.close()
-        self._path.unlink(missing_ok=True)
+        unbind(self._path, self._door)
 
 
 class VaultDoor:
@@ -106,6 +122,7 @@ class VaultDoor:
             foreign,
         )
         self._server = bind(self._path)
+        self._door = identity(self._path)
         self._server.settimeout(ACCEPT_S)
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._serve, name="vault-door", daemon=True)
@@ -114,13 +131,14 @@ class VaultDoor:
     def close(self) -> None:
         """Cut the tunnel and take the door away; no byte passes after this returns."""
         self._closed.set()
-        self._path.unlink(missing_ok=True)
+        unbind(self._path, self._door)
         self._thread.join(5)
         self._server.close()
 
     @property
     def closed(self) -> bool:
-        return self._closed.is_set() and not self._thread.is_alive() and not self._path.exists()
+        gone = identity(self._path) != self._door
+        return self._closed.is_set() and not self._thread.is_alive() and gone
 
     def _serve(self) -> None:
         while not self._closed.is_set():

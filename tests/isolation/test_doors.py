@@ -107,6 +107,18 @@ def test_a_restarted_gate_binds_the_same_door_again(folder: Path) -> None:
     second.close()
 
 
+def test_an_overtaken_gate_leaves_its_successors_doors_alone(folder: Path, echo: tuple[str, int]) -> None:
+    old = EventsDoor(folder, 1), VaultDoor(folder, echo, 1)
+    new = EventsDoor(folder, 1), VaultDoor(folder, echo, 1)
+    for door in old:
+        door.close()
+    assert old[1].closed and not new[1].closed
+    assert sorted(path.name for path in folder.iterdir()) == ["events.sock", "vault.sock"]
+    for door in new:
+        door.close()
+    assert new[1].closed and list(folder.iterdir()) == []
+
+
 def test_the_vault_door_passes_bytes_until_it_is_closed(folder: Path, echo: tuple[str, int]) -> None:
     door = VaultDoor(folder, echo, os.getpid())
     with knock(folder / "vault.sock") as mine:
