@@ -30,11 +30,11 @@ def rehearse_sealing(
     """
     from rich.text import Text
 
-    from sandbox.client.rehearsal import Wishes, rehearse
+    from sandbox.client.rehearsal import rehearse
 
     resample = wishes.get("resample")
-    asked = Wishes(**{name: wishes[name] for name in ("downmix", "max_seconds") if wishes.get(name)})
-    found = rehearse(_counted(here, recordings), asked)
+    asked = {name: wishes[name] for name in ("downmix", "max_seconds") if wishes.get(name)}
+    found = rehearse(_counted(here, recordings), **asked)
     if here.as_json:
         here.emit({"event": "rehearsed", "layout": layout, "resample": resample, **found.to_json()})
     else:

@@ -1,26 +1,17 @@
-"""One recording as it was given: decoded in memory and judged. What is not fit for sealing is named, never mended.
-
-Samples are changed only when that was asked for (``Wishes``), and what was done stands in the manifest.
-"""
+"""What was asked to be done to recordings, and is: nothing unless asked, and what was done stands in the manifest."""
 
 from __future__ import annotations
 
-import io
-import struct
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from math import gcd
 from typing import Any
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 
-from sandbox.sealing.audio import MAX_SECONDS, PCM_16, PCM_24, RATES, Audio
-
-MIN_SECONDS = 0.05
-FORMATS = frozenset({"WAV", "WAVEX", "RF64", "W64", "FLAC", "AIFF", "OGG", "MP3", "NIST"})
-COARSE = frozenset({"PCM_S8", "PCM_U8", "ULAW", "ALAW", "DWVW_12", "DPCM_8"})  # 8 bits a sample or fewer
+from sandbox.sealing.audio import MAX_SECONDS, PCM_24, Audio
+from sandbox.sealing.recording import Decoded
 
 
 @dataclass(frozen=True)
@@ -38,74 +29,14 @@ class Wishes:
         return done
 
 
-@dataclass(frozen=True)
-class Fault:
-    """Why a recording was set aside: a stable code and a sentence, without its content."""
-
-    code: str
-    why: str
-
-
-@dataclass(frozen=True)
-class Decoded:
-    """Mono speech and the FLAC precision that loses nothing of it."""
-
-    audio: Audio = field(repr=False)
-    subtype: str
-
-
-def decode(data: bytes, wishes: Wishes) -> Decoded | Fault:
-    """Header first, then bounds, then samples: an hour that claims to be a second is never decoded whole."""
-    if not data:
-        return Fault("audio.empty", "the file is empty")
-    if _cut(data):
-        return Fault("audio.truncated", "the file ends before its header says")
-    try:
-        with soundfile.SoundFile(io.BytesIO(data)) as file:
-            fault = _fault(file, wishes)
-            if fault is not None:
-                return fault
-            frames = int(wishes.max_seconds * file.samplerate) + 1
-            samples = file.read(frames, dtype="float32", always_2d=True)  # [T, channels]
-            said, rate, fine = file.frames, file.samplerate, file.subtype != PCM_16
-    except (soundfile.SoundFileError, RuntimeError, ValueError, TypeError):
-        return Fault("audio.unreadable", "this is not audio that can be decoded")
-    if len(samples) < said:
-        return Fault("audio.truncated", "the file ends before its header says")
-    return _prepared(samples, rate, fine, wishes)
-
-
-def _fault(file: soundfile.SoundFile, wishes: Wishes) -> Fault | None:
-    """What the header alone tells."""
-    if file.format not in FORMATS:
-        return Fault("audio.format", f"{file.format} is not among the formats taken")
-    if file.subtype in COARSE:
-        return Fault("audio.coarse", "8 bits a sample are too few for synthesis")
-    if file.channels != 1 and not (wishes.downmix and file.channels == 2):
-        return Fault("audio.channels", f"{file.channels} channels; mono is needed")
-    if file.samplerate not in RATES:
-        return Fault("audio.rate", f"{file.samplerate} Hz is outside {RATES.start} to {RATES.stop - 1} Hz")
-    if file.frames <= 0:
-        return Fault("audio.empty", "the file holds no sample")
-    seconds = file.frames / file.samplerate
-    if seconds > wishes.max_seconds:
-        return Fault("audio.too_long", f"longer than {wishes.max_seconds:g} s; cut it into utterances")
-    if seconds < MIN_SECONDS:
-        return Fault("audio.too_short", f"shorter than {MIN_SECONDS:g} s")
-    return None
-
-
-def _prepared(samples: NDArray[np.float32], rate: int, fine: bool, wishes: Wishes) -> Decoded | Fault:
-    if not np.isfinite(samples).all():
-        return Fault("audio.unreadable", "a sample is no number")
-    mono = samples.mean(axis=1) if samples.shape[1] == 2 else samples[:, 0]  # [T]
-    if not mono.any():
-        return Fault("audio.silent", "every sample is zero")
-    changed = samples.shape[1] == 2
-    if wishes.resample and wishes.resample != rate:
-        mono, rate, changed = _resampled(mono, rate, wishes.resample), wishes.resample, True
+def prepared(decoded: Decoded, resample: int | None) -> Decoded:
+    """At the rate that was asked for, if one was, and within [-1, 1]."""
+    mono, rate = decoded.audio.samples, decoded.audio.sample_rate
+    changed = bool(resample) and resample != rate
+    if resample and changed:
+        mono, rate = _resampled(mono, rate, resample), resample
     clipped = np.clip(mono, -1.0, 1.0).astype(np.float32)
-    return Decoded(Audio(clipped, rate), PCM_24 if fine or changed else PCM_16)
+    return replace(decoded, audio=Audio(clipped, rate), subtype=PCM_24 if changed else decoded.subtype)
 
 
 def _resampled(mono: NDArray[np.float32], rate: int, wanted: int) -> NDArray[np.float32]:
@@ -114,18 +45,3 @@ def _resampled(mono: NDArray[np.float32], rate: int, wanted: int) -> NDArray[np.
 
     common = gcd(rate, wanted)
     return np.asarray(resample_poly(mono, wanted // common, rate // common), dtype=np.float32)
-
-
-def _cut(data: bytes) -> bool:
-    """Whether a RIFF file is shorter than its own chunks: libsndfile reads such a file without a word."""
-    if data[:4] not in (b"RIFF", b"RIFX") or data[8:12] != b"WAVE":
-        return False
-    order = ">" if data[:4] == b"RIFX" else "<"
-    at = 12
-    while at + 8 <= len(data):
-        name, (size,) = data[at : at + 4], struct.unpack_from(f"{order}I", data, at + 4)
-        if name == b"data":
-            # 0xFFFFFFFF: written by a program that could not seek back; its length is not known.
-            return bool(size != 0xFFFFFFFF and at + 8 + size > len(data))
-        at += 8 + size + size % 2
-    return True

@@ -21,15 +21,16 @@ from sandbox.custodian.agreements import load_terms, standing
 from sandbox.custodian.bar import refresh_policies
 from sandbox.custodian.desk import Desk
 from sandbox.custodian.people import STEWARD, require
-from sandbox.custodian.recording import Fault, Wishes, decode
-from sandbox.custodian.transcript import judge
+from sandbox.custodian.recording import Wishes, prepared
 from sandbox.custodian.upload import Upload, UploadReader
 from sandbox.errors import Conflict, Reason, Refused, Usage
 from sandbox.policy.documents import Model
 from sandbox.policy.fields import AgreementName, DatasetName, Flag, Number, Text, Whole
 from sandbox.runs import utc
 from sandbox.sealing.audio import MAX_SECONDS, encode_flac
+from sandbox.sealing.recording import Fault, decode
 from sandbox.sealing.records import Record
+from sandbox.sealing.transcript import judge
 from sandbox.sealing.version import Terms
 from sandbox.sealing.writer import Sealer, Sealing
 from sandbox.statements import sha256
@@ -201,9 +202,10 @@ def _record(upload: Upload, wishes: Wishes, seen: set[str]) -> Record | Fault:
     digest = sha256(upload.audio)
     if digest in seen:
         return Fault("audio.duplicate", "the same recording stands in this upload already")
-    decoded = decode(upload.audio, wishes)
-    if isinstance(decoded, Fault):
-        return decoded
+    found = decode(upload.audio, downmix=wishes.downmix, max_seconds=wishes.max_seconds)
+    if isinstance(found, Fault):
+        return found
+    decoded = prepared(found, wishes.resample)
     seen.add(digest)
     return Record(
         record="u" + "".join(secrets.choice(_ALPHABET) for _ in range(12)),

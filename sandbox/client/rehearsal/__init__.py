@@ -6,20 +6,8 @@ found.hours, found.people, found.problems
 
 from __future__ import annotations
 
-from sandbox.client.rehearsal.audio import Measured, Wishes, measure
 from sandbox.client.rehearsal.lengths import Bin, bins
 from sandbox.client.rehearsal.problems import PROBLEMS
 from sandbox.client.rehearsal.tally import Rehearsal, rehearse
-from sandbox.client.rehearsal.transcript import transcript_fault
 
-__all__ = [
-    "PROBLEMS",
-    "Bin",
-    "Measured",
-    "Rehearsal",
-    "Wishes",
-    "bins",
-    "measure",
-    "rehearse",
-    "transcript_fault",
-]
+__all__ = ["PROBLEMS", "Bin", "Rehearsal", "bins", "rehearse"]

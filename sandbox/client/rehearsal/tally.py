@@ -8,10 +8,11 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from sandbox.client.readers import Recording
-from sandbox.client.rehearsal.audio import Measured, Wishes, measure
 from sandbox.client.rehearsal.lengths import bins
 from sandbox.client.rehearsal.problems import PROBLEMS
-from sandbox.client.rehearsal.transcript import transcript_fault
+from sandbox.sealing.audio import MAX_SECONDS
+from sandbox.sealing.recording import Decoded, Fault, decode
+from sandbox.sealing.transcript import Said, judge
 from sandbox.statements import sha256
 
 
@@ -59,24 +60,32 @@ class Rehearsal:
         }
 
 
-def rehearse(recordings: Iterable[Recording], wishes: Wishes) -> Rehearsal:
-    """Judged as they would be sent: transcript, twin, audio; the first fault is the one that is told."""
+def rehearse(
+    recordings: Iterable[Recording], *, downmix: bool = False, max_seconds: float = MAX_SECONDS
+) -> Rehearsal:
+    """Judged as the custodian will: transcript, twin, audio; the first fault is the one that is told."""
     found, seen = Rehearsal(), set[str]()
     for number, recording in enumerate(recordings):
         facts, audio = recording.sent()
         digest = sha256(audio)
-        judged = transcript_fault(facts) or ("audio.duplicate" if digest in seen else measure(audio, wishes))
-        if isinstance(judged, Measured):
-            seen.add(digest)
-            _count(found, facts, judged)
+        said = judge(facts)
+        if isinstance(said, Fault):
+            fault = said.code
+        elif digest in seen:
+            fault = "audio.duplicate"
+        elif isinstance(decoded := decode(audio, downmix=downmix, max_seconds=max_seconds), Fault):
+            fault = decoded.code
         else:
-            found.problems[judged].append(facts["file"] or str(number))
+            seen.add(digest)
+            _count(found, said, decoded)
+            continue
+        found.problems[fault].append(facts["file"] or str(number))
     return found
 
 
-def _count(found: Rehearsal, facts: dict[str, str], measured: Measured) -> None:
-    found.lengths.append(measured.seconds)
-    found.people[facts["subject"]] += 1
-    found.languages[facts["language"]] += 1
-    found.rates[measured.sample_rate] += 1
-    found.channels[measured.channels] += 1
+def _count(found: Rehearsal, said: Said, decoded: Decoded) -> None:
+    found.lengths.append(decoded.audio.seconds)
+    found.people[said.subject] += 1
+    found.languages[said.language] += 1
+    found.rates[decoded.audio.sample_rate] += 1
+    found.channels[decoded.channels] += 1

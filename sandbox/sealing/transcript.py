@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sandbox.custodian.recording import Fault
 from sandbox.errors import Usage
 from sandbox.records import check_id
 from sandbox.sealing.index import LANGUAGE
+from sandbox.sealing.recording import Fault
 
 MAX_CHARACTERS = 2_000
 CLIENT_FAULTS = ("audio.missing", "audio.unreadable", "transcript.encoding", "transcript.missing")
