@@ -136,6 +136,7 @@ class Manifest:
                 values[name] = tuple(str(item) for item in values[name])
             values["key_versions"] = {str(k): int(v) for k, v in values["key_versions"].items()}
             values["version"] = int(values["version"])
+            values["min_reader"] = str(values["min_reader"])
             return cls(**values)
         except (KeyError, TypeError, ValueError, AttributeError):
             raise SealBroken("the manifest is signed, but its fields are not those of sealed/1") from None

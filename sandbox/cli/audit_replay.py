@@ -39,6 +39,10 @@ class Replaying:
     def holds(self) -> bool:
         return not self.differing
 
+    @property
+    def same(self) -> int:
+        return self.decisions - sum(GONE not in one.faults for one in self.differing)
+
     @classmethod
     def of(cls, gate: Service) -> Replaying:
         """The gate goes on deciding meanwhile: the log is read before the decisions, and its new end after them.
@@ -75,7 +79,7 @@ class Replaying:
         return {
             "holds": self.holds,
             "decisions": self.decisions,
-            "same": self.decisions - sum(GONE not in one.faults for one in self.differing),
+            "same": self.same,
             "other_rules": self.other_rules,
             "differ": [
                 {"decision": one.decision, "person": one.person, "at": one.at, "faults": list(one.faults)}
@@ -88,10 +92,9 @@ class Replaying:
         from rich.markup import escape
 
         mark = marks(screen.file)
-        same = self.as_json()["same"]
         screen.print(
             f"decisions    {thousands(self.decisions)} decided again from their stored facts: "
-            f"{thousands(same)} the same, {thousands(len(self.differing))} not"
+            f"{thousands(self.same)} the same, {thousands(len(self.differing))} not"
         )
         if self.other_rules:
             screen.print(

@@ -103,7 +103,7 @@ def _open(
 def _check_identity(manifest: Manifest, dataset: str, name: str) -> None:
     if manifest.format != FORMAT:
         raise SealBroken(f"{name} is of an unknown format", code="seal.format_unknown")
-    if not str(manifest.min_reader).isdecimal() or int(str(manifest.min_reader)) > READER:
+    if not manifest.min_reader.isdecimal() or int(manifest.min_reader) > READER:
         raise SealBroken(
             f"{name} asks for a newer reader", code="seal.format_newer", mend="update the sandbox"
         )

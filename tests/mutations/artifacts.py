@@ -9,31 +9,22 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from sandbox.runs import JSON, SAFETENSORS
+from sandbox.runs import JSON
 from sandbox.sealing.artifacts import (
     CHUNK_BYTES,
-    ArtifactHeader,
     open_artifact,
     read_header,
     seal_artifact,
 )
 from sandbox.statements import canonical_json
+from tests.fakes.artifact import artifact_header
 from tests.mutations.case import Case
 from tests.mutations.checks import AEAD
 from tests.mutations.removal import Check, Edit, check
 
 PLAIN = bytes(2 * CHUNK_BYTES) + b"weights"
 STEP = CHUNK_BYTES + 16
-HEADER = ArtifactHeader(
-    "r-7f3k",
-    "g-91ac",
-    "dsa-2026-0001",
-    "model-500.safetensors",
-    500,
-    SAFETENSORS,
-    "vault:v1:AAAA",
-    len(PLAIN),
-)
+HEADER = artifact_header(len(PLAIN))
 
 
 def parse(name: str, held: str, instead: str = "if False:") -> Check:

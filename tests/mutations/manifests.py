@@ -77,8 +77,8 @@ FIELDS = check(
     "except ZeroDivisionError:",
 )
 FORMAT = identity("format", "if manifest.format != FORMAT:")
-READER = identity("oldest reader", "int(str(manifest.min_reader)) > READER", "False")
-READER_NUMBER = identity("the reader is a number", "not str(manifest.min_reader).isdecimal() or ", "")
+READER = identity("oldest reader", "int(manifest.min_reader) > READER", "False")
+READER_NUMBER = identity("the reader is a number", "not manifest.min_reader.isdecimal() or ", "")
 DATASET = identity("dataset", "if manifest.dataset != dataset:")
 VERSION = identity("version", "if manifest_name(manifest.version) != name:")
 DIGEST_NAME = names("a digest is a digest", 'check_id("sha256", digest)', "pass")

@@ -3,16 +3,14 @@
 import hashlib
 import json
 import struct
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from sandbox.errors import SealBroken
-from sandbox.runs import SAFETENSORS
 from sandbox.sealing.artifacts import (
     CHUNK_BYTES,
-    ArtifactHeader,
     ArtifactSealer,
     open_artifact,
     parse_header,
@@ -21,6 +19,7 @@ from sandbox.sealing.artifacts import (
     seal_pieces,
 )
 from sandbox.statements import canonical_json
+from tests.fakes.artifact import artifact_header
 
 KEY = bytes(range(32))
 PLAIN = (b"weights" * 400_000)[: 2 * CHUNK_BYTES + 100]
@@ -30,17 +29,7 @@ LENGTH = len(PLAIN)
 
 
 def header(length=LENGTH, **changes):
-    made = ArtifactHeader(
-        "r-7f3k",
-        "g-91ac",
-        "dsa-2026-0001",
-        "model-500.safetensors",
-        500,
-        SAFETENSORS,
-        "vault:v1:AAAA",
-        length,
-    )
-    return replace(made, **changes)
+    return artifact_header(length, **changes)
 
 
 def test_the_bytes_are_those_of_the_contract():
