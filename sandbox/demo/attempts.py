@@ -173,7 +173,7 @@ def plaintext_is_searched(stage: Stage) -> list[Attempt]:
     findings, total = canary.search(places, wanted, skip=[state / "app" / "venv", stage.work])
     planted = _planted_is_found(stage, wanted)
     observed = f"{len(findings)} found in {total / 1e6:.0f} MB" + (
-        f": {findings[0].what}" if findings else ""
+        f": {findings[0].what}, in {findings[0].path}" if findings else ""
     )
     return [
         Attempt(
