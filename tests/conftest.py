@@ -1,12 +1,26 @@
-"""Fixtures that several folders share, and the one thing a machine may lack: a GPU."""
+"""Fixtures that several folders share, the folder a session's tests write in, and what a machine may lack: a GPU."""
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
 
 pytest_plugins = ["tests.vault.plugin"]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Give each session a folder under /tmp that is its own, and take it away with what tests wrote.
+
+    Sessions run side by side, and with pytest's numbered folders one that ends may remove another's. What is
+    left would be found by the demonstration, which searches /tmp for speech.
+    """
+    if config.option.basetemp is None:
+        config.option.basetemp = tempfile.mkdtemp(prefix="vs-")
+        config.add_cleanup(lambda: shutil.rmtree(config.option.basetemp, ignore_errors=True))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
