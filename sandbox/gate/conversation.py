@@ -4,6 +4,9 @@
 2. ``unlocked``: every accessor of the run is looked up dead, the Vault door is closed and unlinked; then UNLOCKED.
 3. TRAINING is written, then ``go`` is said: whatever a recipe may have done is charged.
 4. Every frame is judged, stored, acknowledged, in this order. ``done`` and the container's end close the conversation.
+
+What is only told (metrics, progress) is stored once a second: a transaction for each would take the training its core.
+The keeper keeps what was not acknowledged, so a crash in between loses nothing.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ from sandbox.errors import ForeignPeer, RunFailed
 from sandbox.frames import Decoder, Frame, encode
 from sandbox.gate import chronicle, incident
 from sandbox.gate.house import House
-from sandbox.gate.intake import Intake, restore
+from sandbox.gate.intake import TOLD, Intake, restore
 from sandbox.gate.leases import Lease
 from sandbox.gate.proving import prove_dead
 from sandbox.gate.telling import Telling
@@ -28,7 +31,9 @@ from sandbox.gate.watch import Watch
 from sandbox.isolation.doors import EventsDoor, VaultDoor, vault_target
 from sandbox.runs import Kind, RunState
 
-POLL_S = 0.2
+POLL_S = 0.5
+GATHER_S = 1.0
+EXIT_POLL_S = 0.05
 EXIT_S = 60.0
 FIRST_HELLO_S = 90.0
 READ_BYTES = 1 << 20
@@ -99,26 +104,35 @@ class Conversation:
     def _talk(self, peer: socket.socket) -> None:
         """One connection, until it breaks or the keeper is done."""
         decoder, greeted, self._went = Decoder(frames.KEEPER_TO_GATE), False, False
-        channel = self._intake.channel
-        while not channel.done:
-            self._watch.look(lambda reason: self._say(peer, "stop", reason=reason))
-            data = _read(peer)
-            if data is None:
-                continue
-            if not data:
-                return
-            heard = decoder.feed(data)
-            if heard and not greeted:
-                channel.hello(heard.pop(0), self._digest)
-                greeted = True
-                self._say(peer, "ack", channel.stored)
-                self._step(peer)
-            if heard:
-                try:
-                    self._intake.take(heard)
-                finally:
-                    self._say(peer, "ack", self._intake.stored)
-                self._step(peer)
+        channel, waiting, stored_at = self._intake.channel, list[Frame](), 0.0
+        try:
+            while not channel.done:
+                self._watch.look(lambda reason: self._say(peer, "stop", reason=reason))
+                data = _read(peer)
+                if data is not None and not data:
+                    return
+                waiting += decoder.feed(data or b"")
+                if waiting and not greeted:
+                    channel.hello(waiting.pop(0), self._digest)
+                    greeted = True
+                    self._say(peer, "ack", channel.stored)
+                    self._step(peer)
+                if _due(waiting, time.monotonic() - stored_at):
+                    stored_at = time.monotonic()
+                    self._store(peer, waiting)
+                    self._step(peer)
+        finally:
+            if greeted and waiting:
+                self._store(peer, waiting)
+
+    def _store(self, peer: socket.socket, waiting: list[Frame]) -> None:
+        """Take and acknowledge all that waits, or what comes before a frame that may not come."""
+        heard = waiting.copy()
+        waiting.clear()
+        try:
+            self._intake.take(heard)
+        finally:
+            self._say(peer, "ack", self._intake.stored)
 
     def _step(self, peer: socket.socket) -> None:
         """Whatever the run's state asks for next."""
@@ -146,7 +160,7 @@ class Conversation:
         deadline = time.monotonic() + EXIT_S
         while self._watch.exit is None and time.monotonic() < deadline:
             self._watch.look()
-            time.sleep(POLL_S / 4)
+            time.sleep(EXIT_POLL_S)
         if self._watch.exit is None:
             raise RunFailed("the container did not end after it was done", code="keeper.stays")
 
@@ -166,6 +180,11 @@ class Conversation:
         with suppress(OSError):
             peer.settimeout(WRITE_DEADLINE_S)
             peer.sendall(encode(frames.GATE_TO_KEEPER, Frame(kind, n, body)))
+
+
+def _due(waiting: list[Frame], since_s: float) -> bool:
+    """Whether to store now: anything that is more than told, or ``GATHER_S`` after the last time."""
+    return bool(waiting) and (since_s >= GATHER_S or any(frame.kind not in TOLD for frame in waiting))
 
 
 def _read(peer: socket.socket) -> bytes | None:

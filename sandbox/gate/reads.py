@@ -20,7 +20,7 @@ from sandbox.runs import RunState
 from sandbox.service import Call, Event, Events, Reply, Route
 
 PAGE = 200
-POLL_S = 0.25
+POLL_S = 1.0  # for what another gate wrote; what this one writes is seen at once
 ALIVE_S = 10.0
 SHOWN = ("id", "grant", "decision", "kind", "person", "agreement", "purpose", "dataset", "recipe", "state")
 ALSO = ("outcome", "failure", "asked_at", "changed_at", "model", "epsilon", "statement", "killed_by")
@@ -129,6 +129,7 @@ def _events(gate: Gate, call: Call) -> Events:
     def follow(after: int) -> Iterator[Event]:
         spoke = time.monotonic()
         while True:
+            written = gate.house.store.changes
             rows = gate.house.store.read(lambda c, seen=after: chronicle.since(c, run, seen))  # type: ignore[misc]
             for row in rows:
                 after, spoke = row.id, time.monotonic()
@@ -138,7 +139,7 @@ def _events(gate: Gate, call: Call) -> Events:
             if time.monotonic() - spoke > ALIVE_S:
                 spoke = time.monotonic()
                 yield Event("")
-            time.sleep(POLL_S)
+            gate.house.store.await_change(written, POLL_S)
 
     return Events(follow(after))
 

@@ -7,6 +7,7 @@ PostgreSQL runs SERIALIZABLE; a transaction that lost is tried again from its st
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -28,6 +29,8 @@ class Store:
 
     def __init__(self, url: str) -> None:
         self.engine = _engine(url)
+        self._changed = threading.Condition()
+        self._changes = 0
         _migrate(self.engine)
 
     def transact(self, work: Callable[[Connection], T]) -> T:
@@ -38,7 +41,9 @@ class Store:
         for attempt in range(ATTEMPTS):
             try:
                 with self._writing() as connection, connection.begin():
-                    return work(connection)
+                    done = work(connection)
+                self._ring()
+                return done
             except sa.exc.OperationalError as fault:
                 if _lost_a_race(fault) and attempt < ATTEMPTS - 1:
                     continue
@@ -50,8 +55,24 @@ class Store:
         with self.engine.connect() as connection, connection.begin():
             return work(connection)
 
+    @property
+    def changes(self) -> int:
+        """How often this process has written; for :meth:`await_change`, asked before one reads."""
+        with self._changed:
+            return self._changes
+
+    def await_change(self, seen: int, timeout_s: float) -> None:
+        """Return once this process has written since ``seen``, or after ``timeout_s``: another one may have."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._changes != seen, timeout_s)
+
     def close(self) -> None:
         self.engine.dispose()
+
+    def _ring(self) -> None:
+        with self._changed:
+            self._changes += 1
+            self._changed.notify_all()
 
     def _writing(self) -> Connection:
         return self.engine.connect().execution_options(writing=True)

@@ -18,7 +18,7 @@ from sandbox.gate.tables import runs
 from sandbox.runs import ExitClass, Grant, from_utc
 from sandbox.service import journal
 
-LOOK_S = 0.25
+LOOK_S = 0.5
 RENEW_S = 5.0
 TELL_S = 5.0
 STOP_GRACE_S = 20.0

@@ -1,0 +1,47 @@
+"""What takes the training its cores: transactions for each metric, and looks for what has not changed."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from sandbox.frames import Frame
+from sandbox.gate import conversation
+from tests.gate.world import World
+
+METRIC = Frame("metric", 1, {})
+PIECE = Frame("piece", 2, {})
+
+
+@pytest.mark.parametrize(
+    ("waiting", "since_s", "stored"),
+    [
+        ([], 60.0, False),
+        ([METRIC], 0.2, False),
+        ([METRIC, METRIC], 0.99, False),
+        ([METRIC], 1.0, True),
+        ([METRIC, PIECE], 0.0, True),
+        ([Frame("done", 3, {})], 0.0, True),
+    ],
+    ids=["nothing", "told", "told twice", "a second later", "a piece", "the end"],
+)
+def test_what_is_only_told_is_stored_once_a_second(
+    waiting: list[Frame], since_s: float, stored: bool
+) -> None:
+    assert conversation._due(waiting, since_s) is stored
+
+
+def test_a_follower_sees_at_once_what_this_gate_wrote(world: World) -> None:
+    store = world.gate().house.store
+    seen = store.changes
+    writing = threading.Timer(0.2, lambda: store.transact(lambda connection: None))
+    began = time.monotonic()
+    writing.start()
+    store.await_change(seen, 30.0)
+    assert 0.15 < time.monotonic() - began < 10.0
+    assert store.changes > seen
+    began = time.monotonic()
+    store.await_change(store.changes, 0.1)
+    assert 0.1 <= time.monotonic() - began < 10.0
