@@ -14,6 +14,7 @@ DISTRIBUTION = {
     "dp_accounting": "dp-accounting",
     "jwt": "pyjwt",
     "ruamel": "ruamel-yaml",
+    "stdnum": "python-stdnum",
     "trainer": "coqui-tts-trainer",
     "TTS": "coqui-tts",
     "yaml": "pyyaml",

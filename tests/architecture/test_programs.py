@@ -18,6 +18,7 @@ SHARED = [
     "sandbox.records",
     "sandbox.runs",
     "sandbox.frames",
+    "sandbox.memory",
     "sandbox.sealing",
 ]
 
