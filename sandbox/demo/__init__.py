@@ -3,6 +3,6 @@
 ``speech``    real recordings, from Debian's packages
 ``house``     the people, each the real command line with a login of their own
 ``story``     the chapters
-``attempts``  what must fail, tried; ``thief`` and ``canary`` help it
+``attempts``  what must fail, tried; ``thief`` helps it
 ``report``    the page, and ``build/demo.json``
 """

@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING
 import httpx
 
 from sandbox.client import Address, Login, Public
-from sandbox.demo import canary
-from sandbox.demo.canary import WEIGHT_MARK, Needle
 from sandbox.demo.report import Attempt
 from sandbox.demo.thief import Thief
+from sandbox.residue import WEIGHTS, Needle, folder, of_corpus, scan
 
 if TYPE_CHECKING:
     from sandbox.demo.story import Stage
@@ -163,33 +162,31 @@ def a_tag_is_removed(stage: Stage) -> list[Attempt]:
 def plaintext_is_searched(stage: Stage) -> list[Attempt]:
     """Everything under the state directory, MLflow's store, logs and /tmp is searched for speech, texts and weights."""
     wanted = [
-        need
-        for name in ("digits", "voices")
-        for need in canary.needles(stage.work / "speech" / name, every=8)
+        need for name in ("digits", "voices") for need in of_corpus(stage.work / "speech" / name, every=8)
     ]
-    wanted.append(Needle("plain weights", WEIGHT_MARK))
+    wanted.append(WEIGHTS)
     state = stage.house.state
-    places = [state, Path(tempfile.gettempdir()), Path("/dev/shm")]  # noqa: S108 - searched, not written
-    findings, total = canary.search(places, wanted, skip=[state / "app" / "venv", stage.work])
+    roots = [state, Path(tempfile.gettempdir()), Path("/dev/shm")]  # noqa: S108 - searched, not written
+    found = scan([folder("here", *roots, skip=[state / "app" / "venv", stage.work])], wanted)
     planted = _planted_is_found(stage, wanted)
-    observed = f"{len(findings)} found in {total / 1e6:.0f} MB" + (
-        f": {findings[0].what}, in {findings[0].path}" if findings else ""
+    observed = f"{len(found.findings)} found in {found.bytes / 1e6:.0f} MB" + (
+        f": {found.findings[0].of}, in {found.findings[0].source}" if found.findings else ""
     )
     return [
         Attempt(
             "search for plaintext speech, text, weights",
             "none",
             observed,
-            not findings and planted and total > 0,
+            not found.findings and planted and found.bytes > 0,
         )
     ]
 
 
 def _planted_is_found(stage: Stage, wanted: list[Needle]) -> bool:
     """The search itself is tried: a planted needle must be found."""
-    with tempfile.TemporaryDirectory(dir=stage.work) as folder:
-        (Path(folder) / "planted").write_bytes(os.urandom(4096) + wanted[0].data)
-        return bool(canary.search([Path(folder)], wanted)[0])
+    with tempfile.TemporaryDirectory(dir=stage.work) as place:
+        (Path(place) / "planted").write_bytes(os.urandom(4096) + wanted[0].data)
+        return bool(scan([folder("here", Path(place))], wanted).findings)
 
 
 ALL: tuple[Callable[[Stage], list[Attempt]], ...] = (

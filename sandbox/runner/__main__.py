@@ -1,6 +1,6 @@
 """The keeper's story, from the order's first byte to the last frame.
 
-1. On the order's first byte: undumpable, before anything secret is read.
+1. On the order's first byte: undumpable, and the trainer's core dumps empty, before anything secret is read.
 2. The trainer is started by ``exec``; no key exists yet. It imports torch while the keeper unlocks.
 3. The order is checked against the trust anchors in the image; the recipe's bytes against the grant.
 4. Keys are unwrapped through the Vault door, and the credential revokes itself.
@@ -21,13 +21,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from sandbox.errors import SandboxError
-from sandbox.runner.confine import become_undumpable, start_trainer
+from sandbox.memory import become_undumpable, empty_core_dumps
+from sandbox.runner.confine import start_trainer
 from sandbox.runner.door import Door
 from sandbox.runner.grant import check_order, check_recipe
 from sandbox.runner.keeping import Keeping, safe_code
 from sandbox.runner.pipe import Pipe
 from sandbox.runner.unlock import unlock
 from sandbox.runs import DOORS, EVENTS_SOCKET, RECIPE, TRUST, Order, Trust
+from sandbox.sealing.allocator import keep_memory
 
 GO_S = 60
 FLUSH_S = 90
@@ -37,7 +39,9 @@ def main() -> int:
     first = sys.stdin.buffer.read(1)
     if not first:
         return 1
-    become_undumpable()  # 1
+    empty_core_dumps()  # 1
+    become_undumpable()
+    keep_memory()
     trainer, ours = start_trainer()  # 2
     door: Door | None = None
     try:

@@ -7,30 +7,13 @@ started by ``exec`` with one end of a socket pair as its only descriptor.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import socket
 import subprocess
 import sys
 
-from sandbox.errors import IsolationMismatch
-
-PR_SET_DUMPABLE = 4
-PR_GET_DUMPABLE = 3
 _TRAINER_ENVIRONMENT = ("PATH", "HOME", "PYTHONPATH", "PYTHONSAFEPATH", "PYTHONDONTWRITEBYTECODE", "NUMBA_CACHE_DIR",
                         "MPLCONFIGDIR", "LANG")  # fmt: skip
-
-
-def become_undumpable() -> None:
-    """Make this process unreadable to others of its own uid, core dumps included (prctl(2)).
-
-    Raises:
-        IsolationMismatch: the kernel did not do it.
-    """
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
-    if libc.prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) != 0:
-        raise IsolationMismatch("the keeper could not make itself undumpable")
 
 
 def start_trainer() -> tuple[subprocess.Popen[bytes], socket.socket]:

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.demo import attempts, canary
+from sandbox.demo import attempts
 from sandbox.demo.attempts import AUDITOR, ENGINEER, STEWARD
 from sandbox.demo.thief import Thief
+from sandbox.residue import folder, of_corpus, scan
 from tests.e2e.running import Runs, children, secrets_in
 
 FIELDS = ("CapEff", "NoNewPrivs", "Seccomp", "Uid")
@@ -158,15 +159,13 @@ def test_who_may_not_gets_every_reason_and_nothing_starts(runs: Runs) -> None:
 def test_no_plaintext_is_left_anywhere(runs: Runs, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Speech, transcripts and weights: in the state, MLflow's store, logs and /tmp; a planted one is found."""
     work = runs.stage.work
-    wanted = [
-        need for name in ("digits", "voices") for need in canary.needles(work / "speech" / name, every=8)
-    ]
+    wanted = [need for name in ("digits", "voices") for need in of_corpus(work / "speech" / name, every=8)]
     places = [runs.stack.house.state, Path("/dev/shm"), Path("/tmp")]
     own = tmp_path_factory.getbasetemp().parent  # other tests' recordings; and public speech is public
     skip = [runs.stack.places.venv, runs.stack.places.public_set, work, own]
-    findings, total = canary.search(places, wanted, skip=skip)
-    assert findings == [] and total > 1_000_000
-    assert canary.search([work / "speech"], wanted)[0]
+    found = scan([folder("here", *places, skip=skip)], wanted)
+    assert list(found.findings) == [] and found.bytes > 1_000_000
+    assert scan([folder("speech", work / "speech")], wanted).findings
 
 
 def test_a_withdrawn_consent_stops_the_run_that_holds_the_voice_and_the_next_one(runs: Runs) -> None:
@@ -184,7 +183,10 @@ def test_a_withdrawn_consent_stops_the_run_that_holds_the_voice_and_the_next_one
     runs.leaves_nothing(shown)
 
 
-def test_an_erased_voice_taints_its_models_and_stays_unreadable(runs: Runs) -> None:
+def test_an_erased_voice_taints_its_models_and_stays_unreadable(
+    runs: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # certificates are written beside the caller
     made = runs.finished()
     runs.stack.must("a.approver.1", "erase", "spk_7f3a", "--dataset", "digits")
     refused = runs.stack.ask(

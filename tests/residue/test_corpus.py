@@ -1,4 +1,4 @@
-"""The search for plaintext finds what it must find: planted samples, texts and weights."""
+"""Real recordings are found as samples, FLAC and text, and weights by their header."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from sandbox.demo import canary
-from sandbox.demo.canary import WEIGHT_MARK, Needle
+from sandbox.residue import WEIGHTS, folder, of_corpus, scan
 
 TEXT = "please hold while I try that extension"
 
@@ -41,20 +40,25 @@ def test_a_planted_plaintext_is_found(tmp_path: Path, speech: Path, form: str) -
     place = tmp_path / "state" / "deep"
     place.mkdir(parents=True)
     (place / "leak").write_bytes(b"\0" * 999 + planted(speech, form))
-    findings, total = canary.search([tmp_path / "state"], canary.needles(speech))
-    assert [finding.path.name for finding in findings] == ["leak"]
-    assert total > 999
+    found = scan([folder("state", tmp_path / "state")], of_corpus(speech))
+    assert {Path(finding.source).name for finding in found.findings} == {"leak"}
+    assert found.bytes > 999
+
+
+def test_half_a_sentence_is_anybodys(tmp_path: Path, speech: Path) -> None:
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "prose").write_text(f"{TEXT[:-3]}s")
+    assert scan([folder("state", tmp_path / "state")], of_corpus(speech)).findings == []
 
 
 def test_nothing_is_found_where_nothing_is(tmp_path: Path, speech: Path) -> None:
-    place = tmp_path / "state"
-    place.mkdir()
-    (place / "noise").write_bytes(np.random.default_rng(8).bytes(100_000))
-    assert canary.search([place], canary.needles(speech))[0] == []
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "noise").write_bytes(np.random.default_rng(8).bytes(100_000))
+    assert scan([folder("state", tmp_path / "state")], of_corpus(speech)).findings == []
 
 
 def test_a_plain_weight_is_found(tmp_path: Path) -> None:
     from safetensors.numpy import save
 
     (tmp_path / "w").write_bytes(save({"layer": np.zeros(3, dtype="float32")}))
-    assert canary.search([tmp_path], [Needle("weights", WEIGHT_MARK)])[0]
+    assert scan([folder("here", tmp_path)], [WEIGHTS]).findings
