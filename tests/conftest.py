@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["tests.vault.plugin"]
+pytest_plugins = ["tests.storage.plugin", "tests.vault.plugin"]
 
 
 @pytest.hookimpl(tryfirst=True)

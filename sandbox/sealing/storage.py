@@ -1,6 +1,7 @@
-"""Where sealed objects lie: a folder of plain files, each published whole, never overwritten.
+"""Where sealed objects lie: each is published whole and never overwritten.
 
-``Source`` is all that a reader needs, so that another storage (an object store, an archive) can stand in its place.
+``Source`` is all that a reader needs, ``Store`` what a writer needs besides. :class:`Folder` keeps plain files; a
+bucket (:mod:`sandbox.storage`, on the host alone) stands in its place.
 """
 
 from __future__ import annotations
@@ -29,6 +30,37 @@ class Source(Protocol):
 
     def read(self, name: str, offset: int, length: int) -> bytes:
         """Exactly ``length`` bytes; raises SealBroken when there are fewer."""
+        ...
+
+
+class Pending(Protocol):
+    """Bytes on their way to become an object; without a name until ``publish``, gone after ``discard``."""
+
+    def write(self, data: bytes) -> int: ...
+
+    def publish(self, name: str) -> None:
+        """Durable under ``name`` when this returns; raises Conflict when the name is taken."""
+        ...
+
+    def discard(self) -> None: ...
+
+
+class Store(Source, Protocol):
+    """Takes objects too. Every call raises Unreachable when the storage fails, and may then be made again."""
+
+    def publish(self, name: str, data: bytes) -> None:
+        """Write an object that did not exist; durable when this returns.
+
+        Raises Conflict when the name is taken; where an answer can be lost, not for the very same bytes.
+        """
+        ...
+
+    def partial(self, folder: str) -> Pending:
+        """An object of ``folder`` whose name, its content's digest, is known when all of it is written."""
+        ...
+
+    def discard(self, name: str) -> None:
+        """Remove an object that no head names; none is fine too."""
         ...
 
 
