@@ -1,4 +1,4 @@
-"""``python -m sandbox.bench``: every row, in one run, on an installation of its own."""
+"""``python -m sandbox.bench``: every row, in one run; those that need one, on an installation of its own."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from sandbox.bench import deciding, decrypt, launching, training
+from sandbox.bench import deciding, decrypt, launching, million, sealed, storing, training, unlocking
 from sandbox.bench.ground import Ground, own_state, prepared
 from sandbox.bench.rows import Row, show, write
 from sandbox.errors import SandboxError
+from sandbox.sealing.allocator import keep_memory
 
-PARTS = ("decrypt", "decide", "launch", "train")
+ALONE = ("decrypt", "seal", "store")  # need no installation
+PARTS = (*ALONE, "decide", "launch", "train")
 
 
 def main() -> int:
@@ -22,9 +24,12 @@ def main() -> int:
     console = Console(highlight=False)
     work, target = given.work.resolve(), given.work.resolve().parent / "bench.json"
     target.unlink(missing_ok=True)  # a bench that fails leaves no old figures behind
+    keep_memory()  # as the keeper does
     try:
-        with prepared(given.state, Path.cwd(), work, console, stay=given.stay) as ground:
-            rows = measured(ground, given, console)
+        rows = measured_alone(work, given, console)
+        if not set(given.only) <= set(ALONE):
+            with prepared(given.state, Path.cwd(), work, console, stay=given.stay) as ground:
+                rows += measured(ground, given, console)
     except SandboxError as fault:
         console.print(f"✘ nothing was measured: {fault.message}", markup=False)
         if fault.mend:
@@ -38,16 +43,31 @@ def main() -> int:
     return 0
 
 
+def measured_alone(work: Path, given: argparse.Namespace, console: Console) -> list[Row]:
+    """What is measured on this machine as it is."""
+    rows: list[Row] = []
+    if "decrypt" in given.only:
+        console.rule("decrypt", align="left")
+        rows.append(decrypt.measure())
+    if "seal" in given.only:
+        console.rule("seal", align="left")
+        rows += sealed.measure(work, given.recordings, given.rounds)
+        rows += million.measure(work, given.rounds)
+        rows += unlocking.measure(work, Path.cwd() / "configs/vault", given.people)
+    if "store" in given.only:
+        console.rule("store", align="left")
+        rows += storing.measure(work, rounds=given.rounds)
+    return rows
+
+
 def measured(ground: Ground, given: argparse.Namespace, console: Console) -> list[Row]:
     """The quick ones first; the machine is quiet in all of them."""
     rows: list[Row] = []
     for part in PARTS:
-        if part not in given.only:
+        if part not in given.only or part in ALONE:
             continue
         console.rule(part, align="left")
         match part:
-            case "decrypt":
-                rows.append(decrypt.measure())
             case "decide":
                 rows.append(deciding.measure(ground, given.decisions))
             case "launch":
@@ -65,6 +85,10 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=int, default=3, help="trainings of each kind (default: %(default)s)")
     parser.add_argument("--launches", type=int, default=7, help="launches (default: %(default)s)")
     parser.add_argument("--decisions", type=int, default=300, help="decisions (default: %(default)s)")
+    parser.add_argument("--recordings", type=int, default=300, help="recordings sealed (default: %(default)s)")
+    parser.add_argument(
+        "--people", type=int, nargs="+", default=list(unlocking.COUNTS), help="how many are unlocked"
+    )
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), help="some of the parts")
     parser.add_argument("--state", type=Path, default=own_state(os.getuid()), help="its own installation")
     parser.add_argument("--work", type=Path, default=Path("build/bench"), help="where it keeps its things")

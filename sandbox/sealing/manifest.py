@@ -77,12 +77,26 @@ def open_granted(source: Source, dataset: str, digest: str, trusted: Sequence[Pu
         SealBroken: no such manifest, or it says something that it must not.
         StatementError: another payload type, or not signed by ``trusted``.
     """
-    versions = sorted((int(m[1]) for m in map(_NAME.fullmatch, source.names("manifests")) if m), reverse=True)
-    for version in versions:
-        name = manifest_name(version)
-        if sha256(read_whole(source, name, MAX_MANIFEST_BYTES)) == digest:
-            return _open(source, name, dataset, digest, trusted)
+    for version in manifest_versions(source):
+        opened = open_with_digest(source, dataset, version, digest, trusted)
+        if opened is not None:
+            return opened
     raise SealBroken(f"{dataset} has no manifest with the digest granted", code="seal.manifest_missing")
+
+
+def manifest_versions(source: Source) -> list[int]:
+    """Versions whose manifests lie there, the newest first."""
+    return sorted((int(m[1]) for m in map(_NAME.fullmatch, source.names("manifests")) if m), reverse=True)
+
+
+def open_with_digest(
+    source: Source, dataset: str, version: int, digest: str, trusted: Sequence[PublicKey]
+) -> OpenedManifest | None:
+    """That version, if its manifest has that digest; raises as :func:`open_granted`."""
+    name = manifest_name(version)
+    if sha256(read_whole(source, name, MAX_MANIFEST_BYTES)) != digest:
+        return None
+    return _open(source, name, dataset, digest, trusted)
 
 
 def _open(

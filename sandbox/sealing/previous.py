@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from sandbox.records import INDEX_KEY, IndexRow, Shard
+from sandbox.errors import NotFound
+from sandbox.records import INDEX_KEY, Manifest, Shard
 from sandbox.sealing.head import Head
 from sandbox.sealing.keyring import KeyMaker
 from sandbox.sealing.manifest import open_at_head
-from sandbox.sealing.reader import open_index, read_pinned
+from sandbox.sealing.reader import decrypt_index, read_pinned, read_rows
 from sandbox.sealing.records import cipher
-from sandbox.sealing.storage import Folder
+from sandbox.sealing.rows import NO_ROWS, Rows
+from sandbox.sealing.storage import Store
 from sandbox.statements import PublicKey
 
 
@@ -23,12 +25,13 @@ class Previous:
     version: int = 0
     min_version: int = 1
     digest: str | None = None
+    manifest: Manifest | None = None
     shards: tuple[Shard, ...] = ()
     tombstones: tuple[str, ...] = ()
-    rows: tuple[IndexRow, ...] = ()
+    rows: Rows = field(default=NO_ROWS, repr=False)
     wraps: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
-    def next_version(self, folder: Folder) -> int:
+    def next_version(self, folder: Store) -> int:
         """One above everything that lies there, so that no writer ever touches what another left."""
         found = [self.version]
         for kind in ("index", "keys", "manifests"):
@@ -37,8 +40,18 @@ class Previous:
         return max(found) + 1
 
 
+def open_standing(
+    folder: Store, dataset: str, head: Head, keys: KeyMaker, trusted: Sequence[PublicKey]
+) -> tuple[Previous, Manifest]:
+    """As :func:`open_previous`, and its manifest. Raises NotFound where nothing was sealed yet."""
+    before = open_previous(folder, dataset, head, keys, trusted)
+    if before.manifest is None:
+        raise NotFound(f"there is no dataset {dataset}", code="dataset.unknown")
+    return before, before.manifest
+
+
 def open_previous(
-    folder: Folder, dataset: str, head: Head, keys: KeyMaker, trusted: Sequence[PublicKey]
+    folder: Store, dataset: str, head: Head, keys: KeyMaker, trusted: Sequence[PublicKey]
 ) -> Previous:
     """Raises SealBroken, RollbackDetected or StatementError when the version before is not what was signed."""
     seen = head.read()
@@ -48,14 +61,17 @@ def open_previous(
     manifest = opened.manifest
     wraps, sealed_index = read_pinned(folder, manifest)
     index_key = cipher(keys.unwrap_index_key(dataset, wraps[INDEX_KEY][-1]))
-    rows = open_index(sealed_index, manifest, wraps, index_key)
+    plain_index = decrypt_index(sealed_index, manifest, index_key)
+    del sealed_index
+    rows = read_rows(plain_index, manifest, wraps)
     return Previous(
         cas=seen.cas,
         version=manifest.version,
         min_version=seen.head.min_version,
         digest=opened.digest,
+        manifest=manifest,
         shards=manifest.shards,
         tombstones=manifest.tombstones,
-        rows=tuple(rows),
+        rows=rows,
         wraps=tuple((subject, tuple(wraps[subject])) for subject in manifest.subjects),
     )

@@ -25,11 +25,13 @@ from sandbox.sealing import index as index_
 from sandbox.sealing.keyring import Keyring
 from sandbox.sealing.manifest import OpenedManifest, index_name, keys_name, open_granted, shard_name
 from sandbox.sealing.records import Record, cipher, decrypt, open_record
+from sandbox.sealing.rows import Rows
 from sandbox.sealing.storage import Folder, Source, read_whole
 from sandbox.statements import PublicKey, sha256
 
 MAX_KEYS_BYTES = 256 << 20
 AHEAD = 8
+AHEAD_BYTES = 64 << 20
 _THREADS = 2
 
 
@@ -43,9 +45,11 @@ def open_version(
     check_shards(source, manifest)
     opener = _Opener(keyring, manifest)
     index_key = opener.cipher(INDEX_KEY, wraps[INDEX_KEY][-1])
-    rows = open_index(sealed_index, manifest, wraps, index_key)
+    plain_index = decrypt_index(sealed_index, manifest, index_key)
+    del sealed_index  # it may be large, and so may its rows
+    rows = read_rows(plain_index, manifest, wraps)
     keys = {subject: [opener.cipher(subject, wrapped) for wrapped in wraps[subject]] for subject in chosen}
-    return SealedDataset(source, opened, [row for row in rows if row.subject in keys], keys)
+    return SealedDataset(source, opened, rows.where(rows.of_subjects(keys)), keys)
 
 
 def count_data_keys(source: Source, manifest: Manifest, subjects: Sequence[str]) -> int:
@@ -53,19 +57,25 @@ def count_data_keys(source: Source, manifest: Manifest, subjects: Sequence[str])
 
     The index's key comes on top. What a run's credential must be good for.
     """
-    wraps, _ = read_pinned(source, manifest)
+    wraps = read_wraps(source, manifest)
     return sum(len(wraps[subject]) for subject in subjects)
 
 
 def read_pinned(source: Source, manifest: Manifest) -> tuple[dict[str, list[str]], bytes]:
     """The wrapped keys and the sealed index, once their digests are those that were signed."""
-    keys = read_whole(source, keys_name(manifest.version), MAX_KEYS_BYTES)
-    if sha256(keys) != manifest.keys_sha256:
-        raise SealBroken("the keys file is not the one that was signed", code="seal.keys_differ")
+    wraps = read_wraps(source, manifest)
     sealed_index = read_whole(source, index_name(manifest.version), index_.MAX_INDEX_BYTES)
     if sha256(sealed_index) != manifest.index_sha256:
         raise SealBroken("the index is not the one that was signed", code="seal.index_differs")
-    return _wraps(keys, manifest), sealed_index
+    return wraps, sealed_index
+
+
+def read_wraps(source: Source, manifest: Manifest) -> dict[str, list[str]]:
+    """The wrapped keys alone, likewise."""
+    keys = read_whole(source, keys_name(manifest.version), MAX_KEYS_BYTES)
+    if sha256(keys) != manifest.keys_sha256:
+        raise SealBroken("the keys file is not the one that was signed", code="seal.keys_differ")
+    return _wraps(keys, manifest)
 
 
 def check_shards(source: Source, manifest: Manifest) -> None:
@@ -74,8 +84,13 @@ def check_shards(source: Source, manifest: Manifest) -> None:
             raise SealBroken(f"shard {shard.sha256[:12]} has another size", code="seal.shard_differs")
 
 
-def open_index(sealed: bytes, manifest: Manifest, wraps: dict[str, list[str]], key: AESGCM) -> list[IndexRow]:
-    rows = index_.unpack(decrypt(key, sealed, index_aad(manifest.dataset, manifest.version), "the index"))
+def decrypt_index(sealed: bytes, manifest: Manifest, key: AESGCM) -> bytes:
+    return decrypt(key, sealed, index_aad(manifest.dataset, manifest.version), "the index")
+
+
+def read_rows(plain: bytes, manifest: Manifest, wraps: Mapping[str, list[str]]) -> Rows:
+    """The rows of a decrypted index, which they keep in memory. Raises SealBroken."""
+    rows = index_.unpack(plain)
     index_.check(rows, manifest, wraps)
     return rows
 
@@ -129,15 +144,14 @@ class SealedDataset:
         self,
         source: Source,
         opened: OpenedManifest,
-        rows: Sequence[IndexRow],
+        rows: Rows,
         keys: Mapping[str, Sequence[AESGCM]],
     ) -> None:
         self._source = source
         self._keys = keys
         self.manifest = opened.manifest
         self.digest = opened.digest
-        self.rows = tuple(rows)
-        self._by_record = {row.record: row for row in self.rows}
+        self.rows = rows
 
     @classmethod
     def open(
@@ -162,6 +176,10 @@ class SealedDataset:
         source = Folder(place) if isinstance(place, str | os.PathLike) else place
         return open_version(source, open_granted(source, dataset, manifest_digest, keys), keyring, subjects)
 
+    def over(self, source: Source) -> SealedDataset:
+        """The same dataset, read by way of ``source``, which holds the same objects: one that reads ahead, say."""
+        return SealedDataset(source, OpenedManifest(self.manifest, self.digest), self.rows, self._keys)
+
     @property
     def subjects(self) -> tuple[str, ...]:
         return tuple(self._keys)
@@ -172,25 +190,41 @@ class SealedDataset:
         Raises:
             SealBroken: unknown record, or its bytes are not what was signed.
         """
-        row = self._by_record.get(record)
-        if row is None:
-            raise SealBroken("that record is not among those opened", code="seal.record_unknown")
-        shard = self.manifest.shards[row.shard]
-        sealed = self._source.read(shard_name(shard.sha256), row.offset, row.length)
-        return open_record(sealed, row, self.manifest.dataset, self._keys[row.subject][row.key])
+        return self._open(self._row(record))
 
-    def stream(self, records: Sequence[str] | None = None, ahead: int = AHEAD) -> Iterator[Record]:
-        """Records in the order asked (the index's, when None), read and decrypted ``ahead`` of the caller."""
-        names = iter(list(self._by_record) if records is None else records)
-        waiting: deque[Future[Record]] = deque()
+    def stream(
+        self, records: Sequence[str] | None = None, ahead: int = AHEAD, ahead_bytes: int = AHEAD_BYTES
+    ) -> Iterator[Record]:
+        """Records in the order asked (the index's, when None), read and decrypted ``ahead`` of the caller.
+
+        Those that wait have at most ``ahead_bytes`` in all, or there is only one: memory stays bounded with long ones.
+        """
+        names = self.rows.records() if records is None else iter(records)
+        waiting: deque[tuple[Future[Record], int]] = deque()
+        held = 0  # sealed bytes of those that wait
         with ThreadPoolExecutor(_THREADS, "unseal") as pool:
             try:
                 for name in names:
-                    waiting.append(pool.submit(self.read, name))
-                    if len(waiting) > ahead:
-                        yield waiting.popleft().result()
+                    row = self._row(name)
+                    while waiting and (len(waiting) > ahead or held + row.length > ahead_bytes):
+                        future, length = waiting.popleft()
+                        held -= length
+                        yield future.result()
+                    waiting.append((pool.submit(self._open, row), row.length))
+                    held += row.length
                 while waiting:
-                    yield waiting.popleft().result()
+                    yield waiting.popleft()[0].result()
             finally:
-                for future in waiting:
+                for future, _ in waiting:
                     future.cancel()
+
+    def _row(self, record: str) -> IndexRow:
+        number = self.rows.find(record)
+        if number is None:
+            raise SealBroken("that record is not among those opened", code="seal.record_unknown")
+        return self.rows[number]
+
+    def _open(self, row: IndexRow) -> Record:
+        shard = self.manifest.shards[row.shard]
+        sealed = self._source.read(shard_name(shard.sha256), row.offset, row.length)
+        return open_record(sealed, row, self.manifest.dataset, self._keys[row.subject][row.key])

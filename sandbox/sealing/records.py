@@ -58,7 +58,7 @@ def decrypt(key: AESGCM, sealed: bytes, aad: bytes, what: str) -> bytes:
     if len(sealed) < OVERHEAD:
         raise SealBroken(f"{what} is shorter than a nonce and a tag")
     try:
-        return key.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], aad)
+        return key.decrypt(sealed[:NONCE_BYTES], memoryview(sealed)[NONCE_BYTES:], aad)
     except InvalidTag:
         raise SealBroken(f"{what} does not authenticate", code="seal.forged") from None
 

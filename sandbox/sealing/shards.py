@@ -6,50 +6,44 @@ The reader never parses a tar header: offset and length come from the signed ind
 from __future__ import annotations
 
 import hashlib
-import io
+import secrets
 import tarfile
-from dataclasses import dataclass
 
 from sandbox.records import Shard
 from sandbox.sealing.manifest import shard_name
-from sandbox.sealing.storage import Folder, Partial
+from sandbox.sealing.storage import Pending, Store
 
 SHARD_BYTES = 256 << 20
-_BLOCK = 512
+BLOCK = 512
+END_BYTES = 2 * BLOCK  # two empty blocks end a tar
 
 
-class _Hashed(io.RawIOBase):
-    """Counts and hashes what goes into a partial file."""
+class _Open:
+    """The shard being written. Its mark stands in every member's owner name: no two shards ever have the same bytes, so
+    a writer that takes its own back never takes away another's."""
 
-    def __init__(self, partial: Partial) -> None:
-        super().__init__()
-        self._partial = partial
+    def __init__(self, partial: Pending) -> None:
+        self.partial = partial
         self.digest = hashlib.sha256()
         self.size = 0
+        self.mark = secrets.token_hex(15)
 
-    def tell(self) -> int:
-        return self.size
+    def write(self, *pieces: bytes) -> None:
+        for piece in pieces:
+            self.partial.write(piece)
+            self.digest.update(piece)
+            self.size += len(piece)
 
-    def write(self, data: bytes) -> int:  # type: ignore[override]
-        self._partial.write(data)
-        self.digest.update(data)
-        self.size += len(data)
-        return len(data)
-
-
-@dataclass
-class _Open:
-    """The shard being written."""
-
-    partial: Partial
-    hashed: _Hashed
-    tar: tarfile.TarFile
+    def header(self, record: str, length: int) -> bytes:
+        info = tarfile.TarInfo(f"{record}.sealed")
+        info.size, info.mode, info.uname = length, 0o644, self.mark
+        return info.tobuf(tarfile.USTAR_FORMAT)
 
 
 class ShardWriter:
     """Appends sealed records; starts a new shard when one is full. Nothing has its name before it is complete."""
 
-    def __init__(self, folder: Folder, shard_bytes: int = SHARD_BYTES) -> None:
+    def __init__(self, folder: Store, shard_bytes: int = SHARD_BYTES) -> None:
         self._folder = folder
         self._limit = shard_bytes
         self._open: _Open | None = None
@@ -58,15 +52,12 @@ class ShardWriter:
     def add(self, record: str, sealed: bytes) -> tuple[int, int]:
         """(number of the shard among those written here, offset of the sealed bytes in it)."""
         if self._open is None:
-            self._open = self._begin()
-        tar = self._open.tar
-        info = tarfile.TarInfo(f"{record}.sealed")
-        info.size, info.mode = len(sealed), 0o644
-        offset = tar.offset + _BLOCK
-        tar.addfile(info, io.BytesIO(sealed))
-        place = (len(self.shards), offset)
-        if tar.offset >= self._limit:
-            self._finish(self._open)
+            self._open = _Open(self._folder.partial("shards"))
+        shard = self._open
+        place = (len(self.shards), shard.size + BLOCK)
+        shard.write(shard.header(record, len(sealed)), sealed, bytes(-len(sealed) % BLOCK))
+        if shard.size >= self._limit:
+            self._finish(shard)
         return place
 
     def close(self) -> list[Shard]:
@@ -82,14 +73,9 @@ class ShardWriter:
         for shard in self.shards:
             self._folder.discard(shard_name(shard.sha256))
 
-    def _begin(self) -> _Open:
-        partial = self._folder.partial("shards")
-        hashed = _Hashed(partial)
-        return _Open(partial, hashed, tarfile.TarFile(fileobj=hashed, mode="w", format=tarfile.USTAR_FORMAT))
-
     def _finish(self, shard: _Open) -> None:
-        shard.tar.close()
-        done = Shard(shard.hashed.digest.hexdigest(), shard.hashed.size)
+        shard.write(bytes(END_BYTES))
+        done = Shard(shard.digest.hexdigest(), shard.size)
         shard.partial.publish(shard_name(done.sha256))
         self.shards.append(done)
         self._open = None

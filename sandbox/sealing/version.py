@@ -6,19 +6,23 @@ race left behind is never touched again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from sandbox.errors import Conflict, SealBroken
-from sandbox.records import FORMAT, INDEX_KEY, IndexRow, Manifest, Shard, index_aad
+from sandbox.records import FORMAT, INDEX_KEY, Manifest, Shard, index_aad
 from sandbox.sealing import index as index_
 from sandbox.sealing.head import DatasetHead, Head
 from sandbox.sealing.keyring import KeyMaker
 from sandbox.sealing.manifest import READER, STATEMENT, index_name, keys_name, manifest_name, objects
 from sandbox.sealing.previous import Previous
 from sandbox.sealing.records import cipher, draw_key, encrypt
-from sandbox.sealing.storage import Folder
+from sandbox.sealing.rows import Rows
+from sandbox.sealing.shards import ShardWriter
+from sandbox.sealing.storage import Store
 from sandbox.statements import PublicKey, Signer, canonical_json, sha256, sign_statement
 
 
@@ -34,6 +38,24 @@ class Terms:
     consent_digest: str
     processing: Mapping[str, Any]
     created_at: str
+
+    @classmethod
+    def kept(cls, before: Manifest, consent_digest: str, created_at: str) -> Terms:
+        """Those of the version before: who rotates, corrects, erases or compacts changes no purpose."""
+        return cls(
+            agreement=before.agreement,
+            agreement_digest=before.agreement_digest,
+            purposes=before.purposes,
+            retention_until=before.retention_until,
+            region=before.region,
+            consent_digest=consent_digest,
+            processing=before.processing,
+            created_at=created_at,
+        )
+
+
+Renewed = Callable[[Manifest], Terms]
+"""The terms of a next version that adds nothing, from the manifest before."""
 
 
 @dataclass(frozen=True)
@@ -51,20 +73,50 @@ class Content:
     """What a version holds: its shards, rows, each subject's wraps, and who was erased."""
 
     shards: tuple[Shard, ...]
-    rows: Sequence[IndexRow] = field(repr=False)
+    rows: Rows = field(repr=False)
     wraps: Mapping[str, Sequence[str]] = field(repr=False)
     tombstones: tuple[str, ...]
 
 
-class VersionWriter:
-    """Writes one next version of one dataset. ``discard`` takes back what was published, while no head names it."""
+def in_use(shards: Sequence[Shard], rows: Rows) -> tuple[tuple[Shard, ...], Rows]:
+    """The shards that hold a row, and the rows with those shards' numbers."""
+    used = np.bincount(rows.columns["shard"], minlength=len(shards)) > 0
+    numbers = np.maximum(np.cumsum(used) - 1, 0)
+    kept = tuple(shard for shard, is_used in zip(shards, used, strict=True) if is_used)
+    return kept, rows.changed(shard=numbers[rows.columns["shard"]]) if kept else rows
 
-    def __init__(self, dataset: str, folder: Folder, hands: Hands, before: Previous) -> None:
+
+class VersionWriter:
+    """Writes one next version of one dataset. ``discard`` takes back what was published, while no head names it.
+
+    ``shards`` are those written for this version alone; they go with it.
+    """
+
+    def __init__(
+        self, dataset: str, folder: Store, hands: Hands, before: Previous, shards: ShardWriter | None = None
+    ) -> None:
         self._dataset = dataset
         self._folder = folder
         self._hands = hands
         self._before = before
+        self._shards = shards
         self._published: list[str] = []
+
+    def enter(
+        self, content: Content, terms: Terms, min_version: int | None = None
+    ) -> tuple[Manifest, str]:
+        """Write, and move the head. ``min_version`` None: nothing before this version may be opened any more.
+
+        Raises:
+            Conflict: another writer was first; everything was taken back.
+        """
+        try:
+            manifest, digest = self.write(content, terms)
+        except Exception:
+            self.discard()
+            raise
+        self.move_head(DatasetHead(manifest.version, digest, min_version or manifest.version))
+        return manifest, digest
 
     def write(self, content: Content, terms: Terms) -> tuple[Manifest, str]:
         """The signed manifest and its digest. Nothing names it yet."""
@@ -77,7 +129,7 @@ class VersionWriter:
             version=version,
             previous=self._before.digest,
             records=len(content.rows),
-            hours=round(sum(row.samples / row.sample_rate for row in content.rows) / 3600, 6),
+            hours=content.rows.hours(),
             subjects=tuple(sorted(content.wraps)),
             shards=content.shards,
             index_sha256=sha256(sealed_index),
@@ -89,7 +141,7 @@ class VersionWriter:
             region=terms.region,
             consent_digest=terms.consent_digest,
             tombstones=content.tombstones,
-            key_versions={subject: _key_version(listed[-1]) for subject, listed in wraps.items()},
+            key_versions={subject: key_version(listed[-1]) for subject, listed in wraps.items()},
             min_reader=str(READER),
             processing=terms.processing,
             created_at=terms.created_at,
@@ -116,6 +168,8 @@ class VersionWriter:
     def discard(self) -> None:
         for name in self._published:
             self._folder.discard(name)
+        if self._shards is not None:
+            self._shards.discard()
 
     def _seal_index(self, version: int, content: Content) -> tuple[dict[str, list[str]], bytes]:
         """Under a data key drawn for this version alone."""
@@ -133,7 +187,7 @@ class VersionWriter:
         self._published.append(name)
 
 
-def _key_version(wrapped: str) -> int:
+def key_version(wrapped: str) -> int:
     """The transit key's version, out of ``vault:vN:...``."""
     scheme, _, rest = wrapped.partition(":v")
     number = rest.partition(":")[0]

@@ -10,14 +10,13 @@ from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from sandbox.errors import Conflict, SubjectErased, Usage
+from sandbox.errors import SubjectErased, Usage
 from sandbox.records import TAG_BYTES, IndexRow, Manifest, check_id
 from sandbox.sealing import index as index_
-from sandbox.sealing.head import DatasetHead
 from sandbox.sealing.previous import open_previous
 from sandbox.sealing.records import MAX_SEALED_BYTES, Record, cipher, draw_key, seal_record
 from sandbox.sealing.shards import SHARD_BYTES, ShardWriter
-from sandbox.sealing.storage import Folder
+from sandbox.sealing.storage import Store
 from sandbox.sealing.version import Content, Hands, Terms, VersionWriter
 
 
@@ -36,7 +35,7 @@ def seal(
     records: Iterable[Record],
     dataset: str,
     terms: Terms,
-    folder: Folder,
+    folder: Store,
     hands: Hands,
     *,
     shard_bytes: int = SHARD_BYTES,
@@ -63,40 +62,35 @@ class Sealer:
         SealBroken: the version before is not what was signed.
     """
 
-    def __init__(self, dataset: str, folder: Folder, hands: Hands, shard_bytes: int = SHARD_BYTES) -> None:
+    def __init__(self, dataset: str, folder: Store, hands: Hands, shard_bytes: int = SHARD_BYTES) -> None:
         self._dataset = check_id("dataset", dataset)
         self._keys = hands.keys
         self._before = open_previous(folder, dataset, hands.head, hands.keys, hands.trusted)
-        self._version = VersionWriter(dataset, folder, hands, self._before)
         self._shards = ShardWriter(folder, shard_bytes)
+        self._version = VersionWriter(dataset, folder, hands, self._before, self._shards)
         self._ciphers: dict[str, AESGCM] = {}
         self._wraps = {subject: list(wraps) for subject, wraps in self._before.wraps}
-        self._rows = list(self._before.rows)
-        self._known = {row.record for row in self._rows}
+        self._rows: list[IndexRow] = []
+        self._known: set[str] = set()
         self._plain_bytes = 0
 
     def discard(self) -> None:
         """Take back everything that was written: no head names it."""
         self._version.discard()
-        self._shards.discard()
 
     def finish(self, terms: Terms) -> Sealing:
         """Write the version and move the head."""
-        before, added = self._before, len(self._rows) - len(self._before.rows)
+        before, added = self._before, len(self._rows)
         try:
             if not added:
                 raise Usage("there is nothing to seal", code="seal.empty")
             shards = self._shards.close()
-            content = Content((*before.shards, *shards), self._rows, self._wraps, before.tombstones)
-            manifest, digest = self._version.write(content, terms)
         except Exception:
             self.discard()
             raise
-        try:
-            self._version.move_head(DatasetHead(manifest.version, digest, before.min_version))
-        except Conflict:
-            self.discard()
-            raise
+        rows = before.rows.extended(self._rows)
+        content = Content((*before.shards, *shards), rows, self._wraps, before.tombstones)
+        manifest, digest = self._version.enter(content, terms, before.min_version)
         return Sealing(manifest, digest, added, self._plain_bytes, sum(shard.size for shard in shards))
 
     def add(self, record: Record) -> None:
@@ -105,7 +99,7 @@ class Sealer:
         check_id("subject", record.subject)
         if not index_.LANGUAGE.fullmatch(record.language):
             raise Usage(f"record {record.record} has no language tag", mend="write it as en or pt-BR")
-        if record.record in self._known:
+        if record.record in self._known or self._before.rows.find(record.record) is not None:
             raise Usage(f"record {record.record} is in {self._dataset} already", code="seal.record_exists")
         if not record.samples > 0 < record.sample_rate:
             raise Usage(f"record {record.record} has no audio")
@@ -114,7 +108,7 @@ class Sealer:
             raise Usage(f"record {record.record} is larger than {MAX_SEALED_BYTES >> 20} MiB")
         shard, offset = self._shards.add(record.record, sealed)
         key = len(self._wraps[record.subject]) - 1
-        self._rows.append(_row(record, sealed, len(self._before.shards) + shard, offset, key))
+        self._rows.append(row_of(record, sealed, len(self._before.shards) + shard, offset, key))
         self._known.add(record.record)
         self._plain_bytes += len(record.flac) + len(record.text.encode())
 
@@ -133,11 +127,14 @@ class Sealer:
         return self._ciphers[subject]
 
 
-def _row(record: Record, sealed: bytes, shard: int, offset: int, key: int) -> IndexRow:
+def row_of(
+    record: Record, sealed: bytes, shard: int, offset: int, key: int, revision: int = 1
+) -> IndexRow:
+    """What the index says of a record that was just sealed."""
     return IndexRow(
         record=record.record,
         subject=record.subject,
-        revision=1,
+        revision=revision,
         shard=shard,
         offset=offset,
         length=len(sealed),

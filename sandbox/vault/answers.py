@@ -27,6 +27,7 @@ _MEANINGS: tuple[tuple[str, type[SandboxError], str, str], ...] = (
     ("did not match the current version", Conflict, "state.conflict", "the head was moved by somebody else"),
     ("check-and-set parameter required", Conflict, "vault.cas_missing", "a write without check-and-set"),
     ("encryption key not found", NotFound, "vault.key_missing", "there is no such key"),
+    ("key not found", NotFound, "vault.key_missing", "there is no such key"),
     ("soft-deleted", CredentialError, "vault.key_soft_deleted", "the key is soft-deleted, not destroyed"),
     ("no existing key", NotFound, "vault.key_missing", "there is no such key"),
     ("could not delete key; not found", NotFound, "vault.key_missing", "there is no such key"),

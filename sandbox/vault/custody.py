@@ -6,11 +6,13 @@ It never holds a voice key's decrypt: only ``index.*``. It admits and starts not
 from __future__ import annotations
 
 import base64
+import secrets
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from sandbox.errors import CredentialError, EvidenceMismatch, NotFound
+from sandbox.errors import Conflict, CredentialError, EvidenceMismatch, NotFound
 from sandbox.records import INDEX_KEY, check_id
 from sandbox.statements import PublicKey, Signer
 from sandbox.vault import enrolment, heads
@@ -31,6 +33,8 @@ _MUST_BE = {
     "convergent_encryption": False,
     "soft_deleted": False,
 }
+
+_INTAKE_KEY_BYTES = 32  # an X25519 private key is any 32 random bytes (RFC 7748, 5)
 
 
 class Custody:
@@ -81,6 +85,21 @@ class Custody:
         """The 32 bytes of a dataset's index key; the only key the custodian may unwrap."""
         body = {"ciphertext": wrapped, "context": context(dataset)}
         return data_key_of(self._vault.write(f"subjects/decrypt/{key_name(dataset, INDEX_KEY)}", body))
+
+    def rotate_key(self, dataset: str, subject: str) -> None:
+        """Add a version to a subject's key; what is wrapped from here on is wrapped under it. Raises NotFound."""
+        self._vault.write(f"subjects/keys/{key_name(dataset, subject)}/rotate")
+
+    def rewrap_data_key(self, dataset: str, subject: str, wrapped: str) -> str:
+        """The same data key under the newest version, without its being shown. Raises NotFound, SealBroken."""
+        body = {"ciphertext": wrapped, "context": context(dataset)}
+        answer = self._vault.write(f"subjects/rewrap/{key_name(dataset, subject)}", body)
+        return str(part(answer, "data")["ciphertext"])
+
+    def retire_wraps(self, dataset: str, subject: str, below: int) -> None:
+        """From here nothing opens that was wrapped under a version lower than ``below``. Raises NotFound."""
+        path = f"subjects/keys/{key_name(dataset, subject)}/config"
+        self._vault.write(path, {"min_decryption_version": below})
 
     def destroy_key(self, dataset: str, subject: str) -> None:
         """Destroy a subject's key for good. Repeatable: a key that is gone stays gone."""
@@ -135,6 +154,29 @@ class Custody:
     def delete_run_policy(self, dataset: str, purpose: str) -> None:
         """From here no run of this dataset and purpose unwraps anything, live tokens included. Repeatable."""
         self._vault.delete(f"sys/policies/acl/{run_policy_name(dataset, purpose)}")
+
+    # Consignments
+
+    def intake_key(self) -> bytes:
+        """The private half of the intake key: 32 bytes, made at the first call, kept nowhere but in Vault.
+
+        Raises:
+            EvidenceMismatch: what lies there is no such key; none is made in its place.
+        """
+        kept = heads.read(self._vault, "intake")
+        if not kept.value:
+            drawn = base64.b64encode(secrets.token_bytes(_INTAKE_KEY_BYTES)).decode()
+            # Somebody else's first call came first: theirs is the key. The policy lets none be replaced.
+            with suppress(Conflict, CredentialError):
+                heads.write(self._vault, "intake", {"private": drawn}, kept.cas)
+            kept = heads.read(self._vault, "intake")
+        try:
+            private = base64.b64decode(str(kept.value["private"]), validate=True)
+        except (KeyError, ValueError):
+            private = b""
+        if len(private) != _INTAKE_KEY_BYTES:
+            raise EvidenceMismatch("Vault's intake entry holds no key", code="key.unreadable")
+        return private
 
     # People
 

@@ -136,5 +136,5 @@ def test_the_bench_has_a_state_of_its_own() -> None:
 
 
 def test_everything_is_measured_unless_asked_otherwise() -> None:
-    assert set(arguments().parse_args([]).only) == {"decrypt", "decide", "launch", "train"}
+    assert set(arguments().parse_args([]).only) == {"decrypt", "seal", "store", "decide", "launch", "train"}
     assert arguments().parse_args(["--only", "launch"]).only == ["launch"]

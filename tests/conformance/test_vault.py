@@ -16,6 +16,7 @@ from sandbox.errors import (
     CredentialUsed,
     EvidenceMismatch,
     KeyBarred,
+    NotFound,
     SealBroken,
     SubjectErased,
 )
@@ -155,6 +156,38 @@ def test_barred_erased_and_foreign_are_told_apart(
             session.unwrap_data_key(dataset, BEN, wraps[BEN])
 
 
+def test_a_rotated_keys_old_wraps_open_until_they_are_retired(world: World, dataset: str) -> None:
+    key, hand = secrets.token_bytes(32), world.custodian
+    old = hand.wrap_data_key(dataset, ANNA, key)
+    hand.rotate_key(dataset, ANNA)
+    new = hand.rewrap_data_key(dataset, ANNA, old)
+    assert (old[:9], new[:9]) == ("vault:v1:", "vault:v2:")
+    with world.session(mint(world, dataset, uses=9).wrap.token) as session:
+        assert session.unwrap_data_key(dataset, ANNA, old) == session.unwrap_data_key(dataset, ANNA, new) == key
+        for _ in range(2):
+            hand.retire_wraps(dataset, ANNA, 2)
+            with pytest.raises(SealBroken):
+                session.unwrap_data_key(dataset, ANNA, old)
+        assert session.unwrap_data_key(dataset, ANNA, new) == key
+    with pytest.raises(SealBroken):
+        hand.rewrap_data_key(dataset, ANNA, old)
+    with pytest.raises(CredentialError):
+        hand.retire_wraps(dataset, ANNA, 9)  # no such version: nothing would ever open again
+
+
+def test_what_has_no_key_is_not_rotated(world: World, dataset: str) -> None:
+    wrapped = world.custodian.wrap_data_key(dataset, ANNA, secrets.token_bytes(32))
+    world.custodian.destroy_key(dataset, ANNA)
+    for turn in (
+        lambda: world.custodian.rotate_key(dataset, ANNA),
+        lambda: world.custodian.rewrap_data_key(dataset, ANNA, wrapped),
+        lambda: world.custodian.retire_wraps(dataset, ANNA, 1),
+    ):
+        with pytest.raises(NotFound) as caught:
+            turn()
+        assert caught.value.code == "vault.key_missing"
+
+
 def test_no_key_is_made_by_wrapping_under_it(world: World, fresh: Callable[[str], str]) -> None:
     with pytest.raises(CredentialError):
         world.custodian.wrap_data_key(fresh("ds"), ANNA, secrets.token_bytes(32))
@@ -193,6 +226,11 @@ def test_heads_move_by_check_and_set(world: World, dataset: str, fresh: Callable
     assert world.gate.write_budget(dataset, {"at": 1}, world.gate.read_budget(dataset).cas) == 1
     with pytest.raises(Conflict):
         world.gate.write_budget(dataset, {"at": 0}, 0)
+
+
+def test_the_intake_key_is_made_once_and_stays(world: World) -> None:
+    made = world.custodian.intake_key()
+    assert len(made) == 32 and world.custodian.intake_key() == made
 
 
 @pytest.mark.parametrize("hand", ["gate", "custodian"])

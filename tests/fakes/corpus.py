@@ -11,8 +11,15 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sandbox.records import INDEX_KEY, IndexRow, Manifest, index_aad
 from sandbox.sealing import index
 from sandbox.sealing.head import DatasetHead
-from sandbox.sealing.manifest import index_name, keys_name, manifest_name, objects, open_at_head
-from sandbox.sealing.reader import SealedDataset, open_index, open_version, read_pinned
+from sandbox.sealing.manifest import (
+    OpenedManifest,
+    index_name,
+    keys_name,
+    manifest_name,
+    objects,
+    open_at_head,
+)
+from sandbox.sealing.reader import SealedDataset, decrypt_index, open_version, read_pinned, read_rows
 from sandbox.sealing.records import Record, cipher, encrypt
 from sandbox.sealing.storage import Folder
 from sandbox.sealing.version import Hands, Terms
@@ -65,9 +72,12 @@ class World:
     def seal(self, records: Iterable[Record] = tuple(RECORDS)) -> Sealing:
         return seal(records, self.dataset, TERMS, self.folder, self.hands, shard_bytes=self.shard_bytes)
 
-    def manifest(self) -> Manifest:
+    def open_manifest(self) -> OpenedManifest:
         assert self.head.head
-        return open_at_head(self.folder, self.dataset, self.head.head, [self.signer.public]).manifest
+        return open_at_head(self.folder, self.dataset, self.head.head, [self.signer.public])
+
+    def manifest(self) -> Manifest:
+        return self.open_manifest().manifest
 
     def open(self, subjects: list[str] | None = None) -> SealedDataset:
         assert self.head.head
@@ -81,7 +91,7 @@ class World:
         manifest = self.manifest()
         wraps, sealed = read_pinned(self.folder, manifest)
         key = cipher(self.keys.unwrap_index_key(self.dataset, wraps[INDEX_KEY][-1]))
-        return open_index(sealed, manifest, wraps, key)
+        return list(read_rows(decrypt_index(sealed, manifest, key), manifest, wraps))
 
     def shard(self, number: int) -> Path:
         return self.root / "shards" / f"{self.manifest().shards[number].sha256}.tar"

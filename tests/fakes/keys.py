@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import secrets
 from collections import Counter
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from dataclasses import dataclass, field
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from sandbox.errors import Conflict, KeyBarred, SealBroken, SubjectErased
+from sandbox.errors import Conflict, KeyBarred, NotFound, SealBroken, SubjectErased
 from sandbox.records import INDEX_KEY, key_context
 from sandbox.sealing.head import DatasetHead, HeadSeen
 
@@ -20,6 +21,8 @@ class Keys:
     """Transit keys by (dataset, subject). Fits Keyring and KeyMaker."""
 
     masters: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    newest: dict[tuple[str, str], int] = field(default_factory=dict)  # version of a key; 1, unless it was rotated
+    lowest: dict[tuple[str, str], int] = field(default_factory=dict)  # the oldest version that still opens
     barred: set[str] = field(default_factory=set)
     calls: Counter[str] = field(default_factory=Counter)
 
@@ -30,23 +33,50 @@ class Keys:
     def wrap_data_key(self, dataset: str, subject: str, key: bytes) -> str:
         self.calls["wrap"] += 1
         nonce = secrets.token_bytes(12)
-        sealed = AESGCM(self._master(dataset, subject)).encrypt(nonce, key, key_context(dataset))
-        return "vault:v1:" + base64.b64encode(nonce + sealed).decode()
+        version = self.newest.get((dataset, subject), 1)
+        sealed = AESGCM(self._key(dataset, subject, version)).encrypt(nonce, key, key_context(dataset))
+        return f"vault:v{version}:" + base64.b64encode(nonce + sealed).decode()
 
     def unwrap_data_key(self, dataset: str, subject: str, wrapped: str) -> bytes:
         self.calls["unwrap"] += 1
         if subject in self.barred:
             raise KeyBarred(f"{subject} is barred")
-        sealed = base64.b64decode(wrapped.removeprefix("vault:v1:"))
+        return self._open(dataset, subject, wrapped)
+
+    def _open(self, dataset: str, subject: str, wrapped: str) -> bytes:
+        _, version, text = wrapped.split(":")
+        key = self._key(dataset, subject, int(version[1:]))
+        if int(version[1:]) < self.lowest.get((dataset, subject), 1):
+            raise SealBroken("was wrapped by a version of the key that is retired")
+        sealed = base64.b64decode(text)
         try:
-            return AESGCM(self._master(dataset, subject)).decrypt(
-                sealed[:12], sealed[12:], key_context(dataset)
-            )
+            return AESGCM(key).decrypt(sealed[:12], sealed[12:], key_context(dataset))
         except InvalidTag:
             raise SealBroken("the wrap belongs to another key") from None
 
     def unwrap_index_key(self, dataset: str, wrapped: str) -> bytes:
         return self.unwrap_data_key(dataset, INDEX_KEY, wrapped)
+
+    def rotate_key(self, dataset: str, subject: str) -> None:
+        self._known(dataset, subject)
+        self.calls["rotate"] += 1
+        self.newest[dataset, subject] = self.newest.get((dataset, subject), 1) + 1
+
+    def rewrap_data_key(self, dataset: str, subject: str, wrapped: str) -> str:
+        self._known(dataset, subject)
+        return self.wrap_data_key(dataset, subject, self._open(dataset, subject, wrapped))
+
+    def retire_wraps(self, dataset: str, subject: str, below: int) -> None:
+        self._known(dataset, subject)
+        self.calls["retire"] += 1
+        self.lowest[dataset, subject] = below
+
+    def _known(self, dataset: str, subject: str) -> None:
+        if (dataset, subject) not in self.masters:
+            raise NotFound(f"{subject} has no key", code="vault.key_missing")
+
+    def _key(self, dataset: str, subject: str, version: int) -> bytes:
+        return hashlib.sha256(self._master(dataset, subject) + bytes([version])).digest()
 
     def destroy(self, dataset: str, subject: str) -> None:
         del self.masters[dataset, subject]

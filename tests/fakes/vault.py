@@ -63,6 +63,7 @@ class FakeVault:
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self.clock = clock
         self.keys: dict[str, bytes] = {}
+        self.versions: dict[str, tuple[int, int]] = {}  # of a key: the oldest that opens, the newest
         self.kept: dict[str, list[dict[str, Any]]] = {}
         self.policies: dict[str, str] = {}
         self.tokens: dict[str, Token] = {}
@@ -207,24 +208,40 @@ class Conversation:
 
     def create_key(self, body: dict[str, Any], name: str) -> dict[str, Any]:
         self.vault.keys.setdefault(name, secrets.token_bytes(32))
+        self.vault.versions.setdefault(name, (1, 1))
         return {"data": {**body, "exportable": False, "deletion_allowed": False, "soft_deleted": False}}
 
     def configure_key(self, body: dict[str, Any], name: str) -> None:
         if name not in self.vault.keys:
             raise refuse(400, "no existing key named found")
+        if lowest := body.get("min_decryption_version"):
+            if lowest > self.vault.versions[name][1]:
+                raise refuse(400, "cannot set min decryption version of %d, latest key version is %d")
+            self.vault.versions[name] = (lowest, self.vault.versions[name][1])
+
+    def rotate_key(self, body: dict[str, Any], name: str) -> None:
+        if name not in self.vault.keys:
+            raise refuse(400, "key not found")
+        lowest, newest = self.vault.versions[name]
+        self.vault.versions[name] = (lowest, newest + 1)
 
     def delete_key(self, body: dict[str, Any], name: str) -> None:
-        del self.vault.keys[name]
+        del self.vault.keys[name], self.vault.versions[name]
 
     def encrypt(self, body: dict[str, Any], name: str) -> dict[str, Any]:
         if name not in self.vault.keys:
             raise refuse(403, DENIED)
         nonce, plain = secrets.token_bytes(12), base64.b64decode(body["plaintext"])
-        return {"data": {"ciphertext": _text(nonce + self._key(name, body).encrypt(nonce, plain, None))}}
+        newest = self.vault.versions[name][1]
+        sealed = nonce + self._key(name, body, newest).encrypt(nonce, plain, None)
+        return {"data": {"ciphertext": _text(sealed, newest)}}
 
     def decrypt(self, body: dict[str, Any], name: str) -> dict[str, Any]:
-        key = self._key(name, body)
-        sealed = base64.b64decode(body["ciphertext"].removeprefix("vault:v1:"))
+        _, version, text = body["ciphertext"].split(":")
+        key = self._key(name, body, int(version[1:]))
+        if int(version[1:]) < self.vault.versions[name][0]:
+            raise refuse(400, "ciphertext or signature version is disallowed by policy (too old)")
+        sealed = base64.b64decode(text)
         try:
             plain = key.decrypt(sealed[:12], sealed[12:], None)
         except InvalidTag:
@@ -232,17 +249,18 @@ class Conversation:
         return {"data": {"plaintext": base64.b64encode(plain).decode()}}
 
     def rewrap(self, body: dict[str, Any], name: str) -> dict[str, Any]:
-        return {"data": {"ciphertext": self.encrypt(self.decrypt(body, name)["data"] | body, name)}}
+        return self.encrypt(self.decrypt(body, name)["data"] | body, name)
 
     def data_key(self, body: dict[str, Any], name: str) -> dict[str, Any]:
         plain = {"plaintext": base64.b64encode(secrets.token_bytes(32)).decode()}
-        self._key(name, body)
+        self._key(name, body, 1)
         return {"data": plain | self.encrypt(plain | body, name)["data"]}
 
-    def _key(self, name: str, body: dict[str, Any]) -> AESGCM:
+    def _key(self, name: str, body: dict[str, Any], version: int) -> AESGCM:
         if name not in self.vault.keys:
             raise refuse(400, "encryption key not found")
-        return AESGCM(hashlib.sha256(self.vault.keys[name] + base64.b64decode(body["context"])).digest())
+        material = self.vault.keys[name] + bytes([version]) + base64.b64decode(body["context"])
+        return AESGCM(hashlib.sha256(material).digest())
 
     # Signing, heads, policies, people
 
@@ -303,8 +321,8 @@ class Conversation:
         """People are their names here."""
 
 
-def _text(data: bytes) -> str:
-    return "vault:v1:" + base64.b64encode(data).decode()
+def _text(data: bytes, version: int = 1) -> str:
+    return f"vault:v{version}:" + base64.b64encode(data).decode()
 
 
 def _allows(policy: str, path: str, body: dict[str, Any]) -> bool:
@@ -329,6 +347,7 @@ ROUTES = (
     (r"write auth/token/renew-self", "renew_self"),
     (r"write ((?:subjects|derivatives)/)keys/([^/]+)", "create_key"),
     (r"write (subjects/)keys/([^/]+)/config", "configure_key"),
+    (r"write (subjects/)keys/([^/]+)/rotate", "rotate_key"),
     (r"delete (subjects/)keys/([^/]+)", "delete_key"),
     (r"write (subjects/)encrypt/([^/]+)", "encrypt"),
     (r"write ((?:subjects|derivatives)/)decrypt/([^/]+)", "decrypt"),

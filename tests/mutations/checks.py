@@ -19,13 +19,13 @@ SHARD_SIZE = check(
     "if source.size(shard_name(shard.sha256)) != shard.size:",
 )
 SHARD_DIGEST = check(
-    "digest of every shard", "sealing.verify:verify_version", "if digest.hexdigest() != shard.sha256:"
+    "digest of every shard", "sealing.verify:hashed", "if digest.hexdigest() != shard.sha256:"
 )
 INDEX_DIGEST = check(
     "digest of the index", "sealing.reader:read_pinned", "if sha256(sealed_index) != manifest.index_sha256:"
 )
 KEYS_DIGEST = check(
-    "digest of the keys file", "sealing.reader:read_pinned", "if sha256(keys) != manifest.keys_sha256:"
+    "digest of the keys file", "sealing.reader:read_wraps", "if sha256(keys) != manifest.keys_sha256:"
 )
 MANIFEST_DIGEST = check("digest of the manifest", "sealing.manifest:_open", "if sha256(data) != digest:")
 SIGNATURE = check("signature of the manifest", "statements:open_envelope", "if signed < threshold:")

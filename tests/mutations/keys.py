@@ -54,7 +54,7 @@ ALL_BEFORE = check(
 )
 CONTEXT = check("the context of a dataset's keys", "records:key_context", ", dataset", "")
 WRAP_FORM = check(
-    "a new wrap is one of transit's", "sealing.version:_key_version", 'scheme != "vault" or ', ""
+    "a new wrap is one of transit's", "sealing.version:key_version", 'scheme != "vault" or ', ""
 )
 REUSED = check(
     "an erased id is never used again",

@@ -57,9 +57,8 @@ LOWEST = check(
 )
 GRANTED = check(
     "the digest of the grant",
-    "sealing.manifest:open_granted",
-    "if sha256(read_whole(source, name, MAX_MANIFEST_BYTES)) == digest:",
-    "if True:",
+    "sealing.manifest:open_with_digest",
+    "if sha256(read_whole(source, name, MAX_MANIFEST_BYTES)) != digest:",
 )
 LIMIT = check("the size of a manifest", "sealing.storage:read_whole", "if size > limit:")
 PAYLOAD_TYPE = statement("payload type", "if envelope.payload_type != payload_type:", "open_envelope")

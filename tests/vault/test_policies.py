@@ -54,6 +54,8 @@ GATE = {
         {"options": {"cas": 0}, "data": {}},
         None,
     ),
+    "read the intake key": ("read", "kv/data/intake", None, None),
+    "put another intake key": ("write", "kv/data/intake", {"options": {"cas": 1}, "data": {}}, None),
     "delete a budget": ("delete", "kv/data/budgets/b1", None, None),
     "forget a budget": ("delete", "kv/metadata/budgets/b1", None, None),
     "wrap what it likes": ("write", "sys/wrapping/wrap", {"x": "y"}, 30),
@@ -85,6 +87,8 @@ CUSTODIAN = {
         {"allow_plaintext_backup": True},
         None,
     ),
+    "wrap under an old version": ("write", "subjects/keys/ds1.spk_a1/config", {"min_encryption_version": 1}, None),
+    "throw versions of a key away": ("write", "subjects/keys/ds1.spk_a1/trim", {"min_available_version": 1}, None),
     "export a key": ("read", "subjects/export/encryption-key/ds1.spk_a1", None, None),
     "back a key up": ("read", "subjects/backup/ds1.spk_a1", None, None),
     "restore a key": ("write", "subjects/restore", {"backup": "x"}, None),
@@ -107,6 +111,8 @@ CUSTODIAN = {
     "write the person's policy": ("write", "sys/policies/acl/person", {"policy": "x"}, None),
     "write a budget": ("write", "kv/data/budgets/b1", {"options": {"cas": 0}, "data": {}}, None),
     "forget a head": ("delete", "kv/metadata/datasets/ds1", None, None),
+    "forget the intake key": ("delete", "kv/metadata/intake", None, None),
+    "undo the intake key": ("delete", "kv/data/intake", None, None),
     "add a mighty person": (
         "write",
         "auth/userpass/users/mallory",
@@ -159,6 +165,8 @@ SUPERVISOR = {
     "change a role": ("write", "auth/approle/role/gate", {"token_policies": ["custodian"]}, None),
     "mint": ("write", "auth/token/create/run", RUN, 30),
     "read a head": ("read", "kv/data/datasets/ds1", None, None),
+    "install a snapshot": ("write", "sys/storage/raft/snapshot", {}, None),
+    "install a foreign snapshot": ("write", "sys/storage/raft/snapshot-force", {}, None),
 }
 
 
@@ -235,7 +243,7 @@ def test_the_role_caps_what_a_mint_asks_for(real_vault: RealVault, gate: Minting
     assert seen["policies"] == ["run-ds1-train"]
     assert (seen["type"], seen["orphan"], seen["renewable"]) == ("service", False, False)
     assert 0 < seen["ttl"] <= 15 * 60
-    assert 0 < seen["num_uses"] <= 10_000
+    assert 0 < seen["num_uses"] <= 32_768
     assert not seen.get("period")
 
 
