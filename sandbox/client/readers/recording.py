@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sandbox.client.readers import g722
+
 MAX_AUDIO_BYTES = 256 << 20
 #: Characters of each fact that are sent: enough for the custodian to say that one is too long.
 SENT = {"file": 512, "text": 10_000, "subject": 128, "language": 64}
@@ -22,8 +24,12 @@ class Recording:
     language: str
     fault: str = ""
 
+    @property
+    def _is_g722(self) -> bool:
+        return self.file.lower().endswith(g722.ENDING)
+
     def sent(self) -> tuple[dict[str, str], bytes]:
-        """What the custodian is told, and the file's bytes: none with a fault.
+        """What the custodian is told, and the file's bytes (of G.722, which has no header, a WAV's): none with a fault.
 
         A file that went away or closed itself since the folder was listed is sent with that fault.
         """
@@ -35,8 +41,10 @@ class Recording:
                     audio = file.read(MAX_AUDIO_BYTES + 1)
             except OSError:
                 fault = "audio.unreadable"
-            if len(audio) > MAX_AUDIO_BYTES:
+            if len(audio) > MAX_AUDIO_BYTES // (g722.GROWS if self._is_g722 else 1):
                 audio, fault = b"", "audio.unreadable"
+            if self._is_g722:
+                audio = g722.as_wav(audio)
         told = {name: str(getattr(self, name))[:longest] for name, longest in SENT.items()}
         return ({**told, "text": "", "fault": fault} if fault else told), audio
 

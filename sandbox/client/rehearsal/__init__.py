@@ -6,8 +6,9 @@ found.hours, found.people, found.problems
 
 from __future__ import annotations
 
+from sandbox.client.rehearsal.examine import examine
 from sandbox.client.rehearsal.lengths import Bin, bins
 from sandbox.client.rehearsal.problems import PROBLEMS
 from sandbox.client.rehearsal.tally import Rehearsal, rehearse
 
-__all__ = ["PROBLEMS", "Bin", "Rehearsal", "bins", "rehearse"]
+__all__ = ["PROBLEMS", "Bin", "Rehearsal", "bins", "examine", "rehearse"]

@@ -19,7 +19,7 @@ PROBLEMS = {
     ),
     "audio.empty": Problem("no sample in it", "record it again, or leave it out"),
     "audio.truncated": Problem("ends before its header says", "copy it again"),
-    "audio.format": Problem("no format that is taken", "wav, flac, mp3, ogg, aiff or sph"),
+    "audio.format": Problem("no format that is taken", "wav, flac, mp3, ogg, g722, aiff or sph"),
     "audio.coarse": Problem(
         "8 bits a sample are too few for synthesis", "export the original in 16 bits or more"
     ),
@@ -36,7 +36,8 @@ PROBLEMS = {
     ),
     "subject.missing": Problem("no speaker is named", "--subject spk_…, or a column"),
     "subject.invalid": Problem(
-        "the speaker is no pseudonym", "--subjects names.csv translates names to spk_…"
+        "no pseudonym: spk_ and 2 to 32 small letters or digits",
+        "--subjects names.csv, with lines of NAME,spk_…",
     ),
     "language.invalid": Problem("no language, or no tag such as en or pt-BR", "--language en, or a column"),
 }

@@ -8,12 +8,12 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from sandbox.client.readers import Recording
+from sandbox.client.rehearsal.examine import examine
 from sandbox.client.rehearsal.lengths import bins
 from sandbox.client.rehearsal.problems import PROBLEMS
 from sandbox.sealing.audio import MAX_SECONDS
-from sandbox.sealing.recording import Decoded, Fault, decode
-from sandbox.sealing.transcript import Said, judge
-from sandbox.statements import sha256
+from sandbox.sealing.recording import Decoded
+from sandbox.sealing.transcript import Said
 
 
 @dataclass
@@ -63,23 +63,15 @@ class Rehearsal:
 def rehearse(
     recordings: Iterable[Recording], *, downmix: bool = False, max_seconds: float = MAX_SECONDS
 ) -> Rehearsal:
-    """Judged as the custodian will: transcript, twin, audio; the first fault is the one that is told."""
+    """Every recording examined, and counted by what it is or by its fault."""
     found, seen = Rehearsal(), set[str]()
     for number, recording in enumerate(recordings):
         facts, audio = recording.sent()
-        digest = sha256(audio)
-        said = judge(facts)
-        if isinstance(said, Fault):
-            fault = said.code
-        elif digest in seen:
-            fault = "audio.duplicate"
-        elif isinstance(decoded := decode(audio, downmix=downmix, max_seconds=max_seconds), Fault):
-            fault = decoded.code
+        judged = examine(facts, audio, seen, downmix=downmix, max_seconds=max_seconds)
+        if isinstance(judged, str):
+            found.problems[judged].append(facts["file"] or str(number))
         else:
-            seen.add(digest)
-            _count(found, said, decoded)
-            continue
-        found.problems[fault].append(facts["file"] or str(number))
+            _count(found, *judged)
     return found
 
 
