@@ -13,3 +13,5 @@ path "auth/approle/role/custodian/secret-id" {
 path "sys/generate-root-token/attempt" { capabilities = ["create", "read", "update", "delete"] }
 path "sys/generate-root-token/update"  { capabilities = ["create", "update"] }
 path "auth/token/revoke-self" { capabilities = ["update"] }
+# A backup: ciphertext under the seal key, which is kept apart.
+path "sys/storage/raft/snapshot" { capabilities = ["read"] }

@@ -5,6 +5,7 @@ together; ``vault_join`` holds Vault's own audit file against the grants; ``evid
 """
 
 from sandbox.audit.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
+from sandbox.audit.erasure import Certificate, Receipt, open_certificate, open_receipt
 from sandbox.audit.evidence import Evidence, Verified
 from sandbox.audit.evidence import verify as verify_evidence
 from sandbox.audit.log import LogReport, verify_log
@@ -20,9 +21,11 @@ from sandbox.audit.tree import (
 from sandbox.audit.vault_join import VaultReport, Window, join
 
 __all__ = [
+    "Certificate",
     "Checkpoint",
     "Evidence",
     "LogReport",
+    "Receipt",
     "Tree",
     "VaultReport",
     "Verified",
@@ -31,7 +34,9 @@ __all__ = [
     "inclusion_proof",
     "join",
     "leaf_hash",
+    "open_certificate",
     "open_checkpoint",
+    "open_receipt",
     "root",
     "sign_checkpoint",
     "verify_consistency",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -22,7 +22,12 @@ from sandbox.statements import PublicKey, Statement, open_statement, sha256
 
 GRANT, RUN, TOKEN = "grant", "run", "token"
 #: What an entry of the log is read for, by its kind.
-NEEDS = {"statement": ("name", "digest"), "state": ("run", "state"), "taint": ("model", "why")}
+NEEDS = {
+    "statement": ("name", "digest"),
+    "state": ("run", "state"),
+    "taint": ("model", "why"),
+    "withdrawal": ("model", "dataset", "subject"),
+}
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,7 @@ class Verified:
     windows: tuple[Window, ...]
     taints: Mapping[str, str]  # model id -> why, as the log says
     faults: tuple[str, ...]
+    withdrawn: Mapping[str, str] = field(default_factory=dict)  # model id -> whose consents
 
     def named(self, name: str) -> list[Statement]:
         return [found for found in self.statements.values() if found.name == name]
@@ -87,7 +93,17 @@ def verify(pack: Evidence, keys: Sequence[PublicKey], known: Iterable[Checkpoint
         windows = tuple(_windows(pack.windows, states, statements, faults))
     except (KeyError, TypeError):
         raise StatementError("a statement verifies, and does not say what it should") from None
-    return Verified(report, statements, len(pack.envelopes), windows, taints, tuple(faults))
+    gone = _withdrawn(entries)
+    return Verified(report, statements, len(pack.envelopes), windows, taints, tuple(faults), gone)
+
+
+def _withdrawn(entries: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Of each marked model whose consents were withdrawn, as the log says: ``dataset/subject …`` in their order."""
+    found: dict[str, set[tuple[str, str]]] = {}
+    for entry in entries:
+        if entry.get("kind") == "withdrawal":
+            found.setdefault(str(entry["model"]), set()).add((str(entry["dataset"]), str(entry["subject"])))
+    return {model: " ".join("/".join(one) for one in sorted(whose)) for model, whose in found.items()}
 
 
 def _statements(pack: Evidence, keys: Sequence[PublicKey], faults: list[str]) -> dict[str, Statement]:

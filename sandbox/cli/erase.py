@@ -1,4 +1,4 @@
-"""`sandbox erase SUBJECT`: forget a person."""
+"""`sandbox erase SUBJECT…`: forget people. The steps, and who carries what, are in :mod:`sandbox.cli.forgetting`."""
 
 from __future__ import annotations
 
@@ -7,39 +7,83 @@ from pathlib import Path
 
 import click
 
-from sandbox.cli.context import current
-from sandbox.cli.show import marks
+from sandbox.cli.context import Context, current
+from sandbox.errors import Usage
+
+FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.command()
-@click.argument("subject")
+@click.argument("subjects", metavar="SUBJECT...", nargs=-1)
+@click.option(
+    "--from", "listed", type=FILE, help="A file that names one person a line; - for standard input."
+)
 @click.option("--dataset", help="Only from this dataset; from all, unless given.")
+@click.option("--witness", help="Another person who stands in the certificate as its witness.")
+@click.option(
+    "--without-receipt", metavar="REASON", default="", help="Go on though the gate is gone; recorded."
+)
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def erase(subject: str, dataset: str | None, yes: bool) -> None:
+@click.option(
+    "--certificate", metavar="SUBJECT", help="Only fetch the certificate of somebody erased before."
+)
+@click.option(
+    "--list", "as_list", is_flag=True, help="Only fetch the list of all erasures, for Party A to keep."
+)
+@click.option("-o", "output", type=FILE, help="With --certificate or --list: where to write it.")
+def erase(
+    subjects: tuple[str, ...],
+    listed: Path | None,
+    dataset: str | None,
+    witness: str | None,
+    without_receipt: str,
+    yes: bool,
+    certificate: str | None,
+    as_list: bool,
+    output: Path | None,
+) -> None:
     """\b
     sandbox erase spk_7f3a
+    sandbox erase --from leavers.txt
+    sandbox erase --certificate spk_7f3a -o spk_7f3a.dsse.json
+    sandbox erase --list -o erasures.jsonl
 
-    Destroys the person's key and proves it: what was sealed of them can never be opened again, by anybody. The signed
-    certificate is written beside you. Snapshots of Vault taken before hold the key until they expire.
+    Runs that hold the voice end first; then the key is destroyed and that is proved, and what was made of the voice is
+    marked. Signed certificates and the list of all erasures are written beside you: keep the list elsewhere, for a
+    restored backup is brought up to date with it. Interrupted, ask again: it goes on where it stopped.
     """
+    from sandbox.cli import forgetting
+
     here = current()
-    if not yes and not here.as_json:
-        click.confirm(f"Destroy the key of {subject}? Nothing brings it back", abort=True, err=True)
-    body = {"subject": subject} if dataset is None else {"subject": subject, "dataset": dataset}
-    with here.custodian() as custodian:
-        answer = custodian.post("/v1/erasures", body)
-    if here.as_json:
-        here.emit(answer)
+    if certificate is not None:
+        forgetting.fetch_certificate(here, certificate, output)
         return
-    mark = marks(sys.stdout)
-    for done in answer["erasures"]:
-        name = Path(f"erasure-{subject}-{done['dataset']}.dsse.json")
-        name.write_text(done["certificate"])
-        click.echo(
-            f"{mark.good} destroyed  the key of {subject} in {done['dataset']}, {done['seconds']:.2f} s"
-        )
-        click.echo(f"{mark.good} proved     {len(done['wraps_proved'])} stored wraps fail: key not found")
-        click.echo(f"  certificate {name} {mark.dot} {done['not_covered']}")
+    if as_list:
+        forgetting.fetch_list(here, output or Path(forgetting.LIST))
+        return
+    people = list(dict.fromkeys([*subjects, *_named(listed)]))
+    if not people:
+        raise Usage("nobody is named", mend="sandbox erase SUBJECT, or --from FILE")
+    _confirm(here, people, yes)
+    forgetting.forget(here, people, dataset, witness, without_receipt)
+
+
+def _named(listed: Path | None) -> list[str]:
+    """One pseudonym a line; empty lines and what follows # are passed over."""
+    if listed is None:
+        return []
+    try:
+        text = sys.stdin.read() if str(listed) == "-" else listed.read_text()
+    except (OSError, UnicodeDecodeError) as fault:
+        raise Usage(f"{listed} cannot be read: {type(fault).__name__}", code="file.unreadable") from None
+    return [name for line in text.splitlines() if (name := line.partition("#")[0].strip())]
+
+
+def _confirm(here: Context, people: list[str], yes: bool) -> None:
+    if yes or here.as_json:
+        return
+    whom = people[0] if len(people) == 1 else f"{len(people)} people"
+    click.confirm(f"Destroy the key of {whom}? Nothing brings it back", abort=True, err=True)
 
 
 command = erase

@@ -141,20 +141,29 @@ class Vault:
     def __repr__(self) -> str:
         return f"<Vault at {self._adapter.base_uri}>"
 
+    def exchange(self, method: str, path: str, data: bytes | None = None) -> bytes:
+        """Bytes for bytes, where Vault speaks no JSON (snapshots). Raises as every other call."""
+        status, content = self._request(method, path, data=data)
+        if status not in (200, 204):
+            understand(status, content, path)
+        return content
+
     def _ask(self, method: str, path: str, body: object, wrap_ttl_s: int | None) -> dict[str, Any]:
         wrap = None if wrap_ttl_s is None else f"{wrap_ttl_s}s"
+        status, content = self._request(method, path, wrap_ttl=wrap, json=body)
+        return understand(status, content, path)
+
+    def _request(self, method: str, path: str, **given: Any) -> tuple[int, bytes]:
         answer = None
         broken = ""
         try:
-            answer = self._adapter.request(
-                method, f"/v1/{path}", raise_exception=False, wrap_ttl=wrap, json=body
-            )
-            content = answer.content
+            answer = self._adapter.request(method, f"/v1/{path}", raise_exception=False, **given)
+            content: bytes = answer.content
         except Exception as fault:  # noqa: BLE001 - whatever it is, it may hold the token or a key
             broken = type(fault).__name__
         if answer is None or broken:  # outside the handler: not even __context__ keeps the cause
             raise VaultUnreachable(f"Vault does not answer ({broken})", mend="sandbox doctor")
-        return understand(answer.status_code, content, path)
+        return answer.status_code, content
 
 
 def _context(ca_pem: str) -> ssl.SSLContext:
