@@ -20,19 +20,28 @@ def access() -> None:
     """
 
 
-@access.command()
+@access.command(short_help="Lets a person use a dataset for some purposes, for a time.")
 @click.argument("person")
 @click.option("--dataset", required=True)
 @click.option("--purpose", "purposes", type=click.Choice(PURPOSES), multiple=True, required=True)
 @click.option("--until", required=True, help="With its offset: 2026-12-31T23:59:59+08:00")
-def grant(person: str, dataset: str, purposes: tuple[str, ...], until: str) -> None:
+@click.option(
+    "--minor",
+    "minors",
+    multiple=True,
+    help="Approve hearing this minor, for a day at most; may be given again.",
+)
+def grant(person: str, dataset: str, purposes: tuple[str, ...], until: str, minors: tuple[str, ...]) -> None:
     """\b
     sandbox access grant eng.li --dataset studio-01 --purpose train --until 2026-12-31T23:59:59+08:00
 
-    Never longer than the person's NDA and training last, and never for an auditor.
+    Never longer than the person's NDA and training last, and never for an auditor. With --minor it is no access but
+    the approval that each hearing of a minor's voice needs besides: by the approver whom the agreement names.
     """
     here = current()
     body = {"person": person, "dataset": dataset, "purposes": list(purposes), "until": until}
+    if minors:
+        body["minors"] = list(minors)
     with here.custodian() as custodian:
         answer = custodian.post("/v1/access", body)
     if here.as_json:
@@ -48,6 +57,8 @@ def grant(person: str, dataset: str, purposes: tuple[str, ...], until: str) -> N
 def revoke(access_id: str) -> None:
     """\b
     sandbox access revoke ac-7f3k9w
+
+    No run is admitted under it from here on.
     """
     here = current()
     with here.custodian() as custodian:
@@ -64,6 +75,8 @@ def revoke(access_id: str) -> None:
 def list_(person: str, dataset: str) -> None:
     """\b
     sandbox access list --person eng.li
+
+    Who may use what for what, and until when.
     """
     here = current()
     with here.custodian() as custodian:
@@ -77,7 +90,7 @@ def list_(person: str, dataset: str) -> None:
             str(entry["id"]),
             str(entry["person"]),
             str(entry["dataset"]),
-            " ".join(entry["purposes"]),
+            " ".join([*entry["purposes"], *(f"minor:{name}" for name in entry.get("minors", ()))]),
             str(entry["status"]),
             local_time(str(entry["until"])),
         )

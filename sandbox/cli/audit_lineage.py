@@ -82,6 +82,8 @@ def describe(graph: Graph, node: str, runs: Mapping[str, Mapping[str, Any]]) -> 
         words.append(f"in {name.rpartition('/')[0]}")
     if shown["taint"]:
         words.append(f"TAINTED: {shown['taint']}")
+    if shown.get("withdrawn"):
+        words.append(f"CONSENT WITHDRAWN: {shown['withdrawn']}")
     return "  ".join(words)
 
 

@@ -67,7 +67,7 @@ class Findings:
 def check(pack: Pack, keys: Sequence[PublicKey], known: Sequence[Checkpoint] = ()) -> Findings:
     """Everything against everything; nothing is taken from the network, and no key from the pack."""
     verified = verify_evidence(Evidence.from_json(pack.evidence), keys, known)
-    expected = signed_runs(verified.statements.values(), verified.taints)
+    expected = signed_runs(verified.statements.values(), verified.taints, verified.withdrawn)
     return Findings(
         verified,
         join(_lines(pack.vault), verified.windows),
@@ -82,7 +82,7 @@ def differences(gate: Service, keys: Sequence[PublicKey]) -> tuple[Difference, .
     verified = verify_evidence(Evidence.from_json(gate.get("/v1/evidence")), keys)
     if verified.faults:
         raise StatementError(verified.faults[0], mend="sandbox audit verify")
-    expected = signed_runs(verified.statements.values(), verified.taints)
+    expected = signed_runs(verified.statements.values(), verified.taints, verified.withdrawn)
     return compare(expected, Actual.from_json(gate.get("/v1/tracking")))
 
 
@@ -92,7 +92,8 @@ def anchors(state: Path, given: Path | None) -> tuple[PublicKey, ...]:
     try:
         return Trust.from_bytes(path.read_bytes()).gate
     except OSError:
-        raise Unreachable(f"no trust anchors at {path}", mend="sandbox audit verify --trust FILE") from None
+        mend = "sandbox up; or by a copy that you keep: sandbox audit verify --trust FILE"
+        raise Unreachable(f"no trust anchors at {path}", mend=mend) from None
 
 
 class Witness:

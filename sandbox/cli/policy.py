@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,8 @@ def explain(decision: str, facts: bool) -> int:
     reasons = [(r["code"], r["about"], r["why"], r["clause"], r["mend"]) for r in found["reasons"]]
     if reasons:
         grid(here.console, ("reason", "about", "why", "clause", "mend"), reasons)
+    for what, at, why in _ends(found["facts"], again):
+        here.console.print(f"{what} {local_time(at)} ({why})", markup=False, soft_wrap=True)
     here.console.print(f"decided again from the stored facts: {_compared(again, mark)}", markup=False)
     for fault in again.get("faults", ()):
         here.console.print(f"  {mark.bad} {fault}", markup=False, soft_wrap=True)
@@ -92,6 +94,26 @@ def test(cases: Path, agreement: Path) -> int:
     else:
         show(here.console, found, terms)
     return 0 if all(outcome.as_expected for outcome in found) else EvidenceMismatch.exit_code
+
+
+def _ends(facts: Mapping[str, Any], again: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Until when the run may last, and which of the consents, the period told and the agreement ends first (2.3)."""
+    from sandbox.policy.ends import of_facts
+    from sandbox.policy.facts import Facts
+    from sandbox.runs import utc
+
+    if again.get("expires"):
+        yield (
+            "the run ends at the latest",
+            str(again["expires"]),
+            str(again.get("expires_why") or "as granted"),
+        )
+    try:
+        end = of_facts(Facts.from_json(facts))
+    except ValueError:  # the replay below says that they cannot be read
+        return
+    if end is not None:
+        yield "the first of its voices ends", utc(end.at), end.why
 
 
 def _compared(again: Mapping[str, Any], mark: Marks) -> str:

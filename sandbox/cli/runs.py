@@ -25,6 +25,8 @@ def runs() -> None:
 def list_(live: bool) -> None:
     """\b
     sandbox runs list --live
+
+    Runs with who asked, for what, and how they ended.
     """
     here = current()
     with here.gate() as gate:
@@ -56,6 +58,8 @@ def list_(live: bool) -> None:
 def show(name: str) -> None:
     """\b
     sandbox runs show r-7f3k9w
+
+    All that is known of one: its grant, credentials, metrics, artifacts.
     """
     here = current()
     with here.gate() as gate:
@@ -103,6 +107,8 @@ def _cell(value: object) -> str:
 def watch(name: str) -> None:
     """\b
     sandbox runs watch r-7f3k9w
+
+    Follows one until it is settled; Ctrl-C asks whether to stop it.
     """
     here = current()
     with here.gate() as gate:
@@ -110,6 +116,35 @@ def watch(name: str) -> None:
             story = watch_run(here, gate, name)
         except KeyboardInterrupt:
             ask_what_to_do(here, gate, name)
+            return
+    judge(story)
+
+
+@runs.command()
+@click.argument("name")
+@click.option(
+    "--follow/--detach", default=True, help="Watch it (the default), or return once it is admitted."
+)
+def again(name: str, follow: bool) -> None:
+    """\b
+    sandbox runs again r-7f3k9w
+
+    Asks anew for a run of yours that was stopped because a voice was withdrawn, for those who are left; where the
+    agreement says `on_withdrawal: replan`. Decided upon like every run; the stopped one keeps its privacy charge.
+    """
+    here = current()
+    with here.gate() as gate:
+        run = str(gate.post(f"/v1/runs/{name}/again")["run"])
+        if not follow:
+            if here.as_json:
+                here.emit({"run": run})
+            else:
+                click.echo(f"{marks(sys.stdout).good} admitted   run {run}   sandbox runs watch {run}")
+            return
+        try:
+            story = watch_run(here, gate, run)
+        except KeyboardInterrupt:
+            ask_what_to_do(here, gate, run)
             return
     judge(story)
 

@@ -13,14 +13,20 @@ from pathlib import Path
 
 from sandbox.custodian.api import routes
 from sandbox.custodian.desk import Desk
+from sandbox.custodian.expiry import Clockwork, keep_time
 from sandbox.custodian.files import PRIVATE, write_file
 from sandbox.custodian.people import first_person
 from sandbox.custodian.registers import Registers
+from sandbox.custodian.restored import bring_up_to_date
+from sandbox.custodian.storage import chosen_root
 from sandbox.custodian.upkeep import mend, upkeep
 from sandbox.errors import SandboxError, Unreachable
+from sandbox.memory import become_undumpable, keep_out_of_swap
+from sandbox.policy.backup import snapshot_days
 from sandbox.service import application, journal, serve
 from sandbox.service.idempotency import KeptAnswers
 from sandbox.service.identity import IdentityVerifier
+from sandbox.storage.root import Root
 from sandbox.vault.custody import Custody
 
 FIRST_PERSON = "a.approver.1"
@@ -31,6 +37,8 @@ def main() -> int:
     parser.add_argument("--state", type=Path, required=True)
     state: Path = parser.parse_args().state
     journal.configure("custodian")
+    keep_out_of_swap()
+    become_undumpable()  # it opens recordings: no other program of its user may look
     try:
         return _serve(state)
     except SandboxError as fault:
@@ -42,7 +50,7 @@ def _serve(state: Path) -> int:
     home, private = state / "custodian", state / "custodian" / "private"
     public = _public(state)
     custody = Custody.login(public["vault_addr"], state / "app" / "ca.pem", private / "login.wrap")
-    desk = _desk(home, custody)
+    desk = _desk(home, custody, chosen_root(state))
     stop, lost = threading.Event(), threading.Event()
 
     def end() -> None:
@@ -55,8 +63,10 @@ def _serve(state: Path) -> int:
 
     if first_person(desk, FIRST_PERSON, keep):
         journal.say("person.first", person=FIRST_PERSON)
+    bring_up_to_date(desk, private / "restored.json")
     mend(desk)
     threading.Thread(target=upkeep, args=(desk, custody.renew, stop, end), name="upkeep", daemon=True).start()
+    threading.Thread(target=keep_time, args=(Clockwork(desk).look, stop), name="clock", daemon=True).start()
     verifier = IdentityVerifier(custody.jwks, public["oidc_issuer"], public["oidc_client_id"])
     app = application(routes(desk), verifier.verify, KeptAnswers(private / "answers.db"))
     try:
@@ -66,7 +76,7 @@ def _serve(state: Path) -> int:
     return 1 if lost.is_set() else 0
 
 
-def _desk(home: Path, custody: Custody) -> Desk:
+def _desk(home: Path, custody: Custody, elsewhere: Root | None) -> Desk:
     trusted = custody.public_keys("custodian")
     signer = custody.signer()
 
@@ -74,7 +84,18 @@ def _desk(home: Path, custody: Custody) -> Desk:
         return datetime.now(UTC)
 
     registers = Registers(home / "registers", custody, signer, lambda: trusted, clock)
-    return Desk(home / "sealed", home / "agreements", custody, registers, signer, lambda: trusted, clock)
+    return Desk(
+        home / "sealed",
+        home / "agreements",
+        custody,
+        registers,
+        signer,
+        lambda: trusted,
+        clock,
+        elsewhere=elsewhere,
+        gate_keys=lambda: custody.public_keys("gate"),
+        snapshot_days=snapshot_days(home.parent / "app" / "configs" / "backup.yaml"),
+    )
 
 
 def _public(state: Path) -> dict[str, str]:

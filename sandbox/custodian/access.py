@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from sandbox.custodian.bar import refresh_policies, terms_of
 from sandbox.custodian.desk import Desk
 from sandbox.custodian.people import APPROVER, require
 from sandbox.custodian.registers import check
 from sandbox.errors import NotFound, Reason, Refused
 from sandbox.policy.entries import AccessEntry, PersonEntry
+from sandbox.policy.minors import LONGEST
 from sandbox.runs import new_id
 
 
@@ -24,11 +26,14 @@ def grant_access(desk: Desk, caller: str, body: Mapping[str, Any]) -> dict[str, 
     entry = check(AccessEntry, "access", made)
     with desk.lock:
         reasons = list(_faults(entry, desk.now("people").people.get(entry.person)))
+        reasons += _minors(desk, entry) if entry.minors else []
         if reasons:
             raise Refused(
                 f"{entry.person} gets no access to {entry.dataset}", reasons=reasons, code="access.refused"
             )
         entered = desk.registers.append("access", [entry.model_dump(mode="json")], caller)[-1]
+        if entry.minors:
+            refresh_policies(desk, entry.dataset)
     return {"id": entry.id, "seq": entered.seq, "digest": entered.digest}
 
 
@@ -41,7 +46,26 @@ def revoke_access(desk: Desk, caller: str, access: str) -> dict[str, Any]:
             raise NotFound("there is no such access", code="access.unknown")
         entry = {**known.model_dump(mode="json"), "status": "revoked"}
         entered = desk.registers.append("access", [entry], caller)[-1]
+        if known.minors:
+            refresh_policies(desk, known.dataset)
     return {"id": known.id, "seq": entered.seq, "digest": entered.digest}
+
+
+def _minors(desk: Desk, entry: AccessEntry) -> list[Reason]:
+    """An approval of access to minors (R-2.4c): by the agreement's approver for them, for a day at most."""
+    reasons = []
+    found = terms_of(desk, desk.manifest(entry.dataset).manifest)
+    approver = found[1].subjects.minor_access_approver if found else None
+    if entry.approved_by != approver:
+        why = f"access to minors is approved by {approver or 'nobody'}, as the agreement says"
+        reasons.append(Reason("minors.approver", entry.approved_by, why, "ask them", "2.4 (V27)"))
+    if entry.until > desk.clock().replace(microsecond=0) + LONGEST:
+        why = "an approval of access to a minor lasts a day at most"
+        reasons.append(Reason("minors.too_long", entry.person, why, "an earlier end", "2.4"))
+    if entry.approved_by == entry.person:
+        why = "nobody approves their own access"
+        reasons.append(Reason("minors.self_approved", entry.person, why, "have somebody else ask", "2.4"))
+    return reasons
 
 
 def _faults(entry: AccessEntry, person: PersonEntry | None) -> list[Reason]:

@@ -6,8 +6,11 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sandbox.custodian import access, consent, erase, people, reads, seal, status
+from sandbox.custodian import access, consent, consent_history, people, reads, seal, status, subject_report
 from sandbox.custodian.desk import Desk
+from sandbox.custodian.erasure_api import erasure_routes
+from sandbox.custodian.intake_api import intake_routes
+from sandbox.custodian.versions_api import version_routes
 from sandbox.errors import Usage
 from sandbox.service import Call, Lines, Reply, Route
 
@@ -25,6 +28,7 @@ def routes(desk: Desk) -> list[Route]:
         ),
         Route("GET", "/v1/datasets", lambda call: reads.list_datasets(desk, call.caller.name)),
         Route("GET", "/v1/datasets/{dataset}", _dataset(desk, reads.show_dataset)),
+        Route("GET", "/v1/retention", lambda call: reads.list_due(desk, call.caller.name)),
         Route(
             "POST",
             "/v1/datasets/{dataset}/verify",
@@ -42,7 +46,21 @@ def routes(desk: Desk) -> list[Route]:
         ),
         Route("POST", "/v1/access", lambda call: _access(desk, call)),
         Route("POST", "/v1/consents", lambda call: _consents(desk, call), body_bytes=CONSENTS_BYTES),
-        Route("POST", "/v1/erasures", lambda call: _erase(desk, call)),
+        Route(
+            "GET",
+            "/v1/consents/{subject}",
+            lambda call: consent_history.show(
+                desk, call.caller.name, call.params["subject"], call.query.get("dataset", "")
+            ),
+        ),
+        Route(
+            "POST",
+            "/v1/subjects/{subject}/report",
+            lambda call: _once(subject_report.report(desk, call.caller.name, call.params["subject"])),
+        ),
+        *erasure_routes(desk),
+        *intake_routes(desk),
+        *version_routes(desk),
         *(Route("GET", f"/v1/{path}", _list(desk, name)) for path, name in _LISTS.items()),
     ]
 
@@ -53,6 +71,7 @@ _LISTS = {
     "consents": "consent",
     "status": "status",
     "erasures": "erasure",
+    "intake": "intake",
 }
 
 
@@ -69,7 +88,7 @@ def _dataset(desk: Desk, duty: Callable[[Desk, str, str], Any]) -> Callable[[Cal
 
 
 def _once(answer: Mapping[str, Any]) -> Reply:
-    """An answer that may hold a first password: as exact bytes, which the store of repeated answers does not keep."""
+    """A first password, or what is held of a person: as exact bytes, which nobody keeps for a repeated answer."""
     return Reply(json.dumps(answer).encode(), headers={"Cache-Control": "no-store"})
 
 
@@ -85,21 +104,21 @@ def _access(desk: Desk, call: Call) -> dict[str, Any]:
 
 
 def _consents(desk: Desk, call: Call) -> dict[str, Any]:
-    """``{"withdraw": {dataset, subject}}``, or ``{"consents": [...]}`` (one record alone will do)."""
+    """``{"withdraw": {…}}``, ``{"import": {…}}`` (a signed file), or ``{"consents": [...]}`` (one alone will do)."""
     body = call.body
-    withdrawn = body.get("withdraw")
+    withdrawn, signed = body.get("withdraw"), body.get("import")
     if isinstance(withdrawn, dict):
         dataset, subject = str(withdrawn.get("dataset", "")), str(withdrawn.get("subject", ""))
-        return consent.withdraw_consent(desk, call.caller.name, dataset, subject)
+        channel = withdrawn.get("channel")
+        return consent.withdraw_consent(
+            desk, call.caller.name, dataset, subject, str(channel) if channel else None
+        )
+    if isinstance(signed, dict):
+        return consent.import_signed(desk, call.caller.name, signed)
     given = body.get("consents", [body])
     if not isinstance(given, list) or not all(isinstance(one, dict) for one in given):
         raise Usage("consents is a list of consent records")
     return consent.import_consents(desk, call.caller.name, given)
-
-
-def _erase(desk: Desk, call: Call) -> dict[str, Any]:
-    dataset = _text(call, "dataset") if "dataset" in call.body else None
-    return erase.erase(desk, call.caller.name, _text(call, "subject"), dataset)
 
 
 def _text(call: Call, name: str) -> str:

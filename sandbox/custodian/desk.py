@@ -17,9 +17,10 @@ from sandbox.records import check_id
 from sandbox.sealing.head import DatasetHead, HeadSeen
 from sandbox.sealing.keyring import KeyMaker
 from sandbox.sealing.manifest import OpenedManifest, open_at_head
-from sandbox.sealing.storage import Folder
+from sandbox.sealing.storage import Store
 from sandbox.sealing.version import Hands
 from sandbox.statements import PublicKey, Signer
+from sandbox.storage.root import LocalRoot, Root
 
 
 class Vault(KeyMaker, Heads, Protocol):
@@ -42,6 +43,8 @@ class Vault(KeyMaker, Heads, Protocol):
     def add_person(self, name: str, password: str) -> None: ...
 
     def disable_person(self, name: str) -> None: ...
+
+    def intake_key(self) -> bytes: ...
 
 
 @dataclass(frozen=True)
@@ -73,9 +76,23 @@ class Desk:
     lock: threading.RLock = field(
         default_factory=threading.RLock
     )  # one change of policies or versions at a time
+    gate_keys: Callable[[], Sequence[PublicKey]] = lambda: ()  # whose receipts count
+    snapshot_days: int = 30  # how long a snapshot of Vault may live: configs/backup.yaml
+    elsewhere: Root | None = None  # an object store, where sealed datasets do not lie in ``sealed``
 
-    def folder(self, dataset: str) -> Folder:
-        return Folder(self.sealed / check_id("dataset", dataset))
+    @property
+    def intake(self) -> Path:
+        """Consignments as they came, beside the sealed datasets; for the custodian alone."""
+        return self.sealed.parent / "consignments"
+
+    @property
+    def root(self) -> Root:
+        """Where sealed datasets lie."""
+        return self.elsewhere or LocalRoot(self.sealed)
+
+    def folder(self, dataset: str) -> Store:
+        """One dataset's objects."""
+        return self.root.store(dataset)
 
     def hands(self, dataset: str) -> Hands:
         return Hands(self.vault, self.signer, VaultHead(self.vault, dataset), self.trusted())

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
+from dataclasses import asdict
 from typing import Any
 
 from sandbox.custodian.desk import Desk
 from sandbox.custodian.people import APPROVER, STEWARD, require
+from sandbox.custodian.retention import due, ending
 from sandbox.errors import Usage
 from sandbox.sealing.verify import verify_version
+from sandbox.storage.ahead import ReadAhead
 
 REVIEWERS = (APPROVER, STEWARD, "privacy_reviewer", "auditor", "operator")
 EVERYBODY = (*REVIEWERS, "ml_engineer")
@@ -18,6 +22,7 @@ LISTED = {
     "consent": REVIEWERS,
     "status": EVERYBODY,
     "erasure": REVIEWERS,
+    "intake": REVIEWERS,
 }
 PAGE = 500
 
@@ -45,7 +50,14 @@ def list_datasets(desk: Desk, caller: str) -> dict[str, Any]:
     require(desk, caller, *EVERYBODY)
     picture = desk.now("dataset")
     newest = [picture.dataset(name) for name in desk.datasets()]
-    return {"items": [entry.model_dump(mode="json") for entry in newest if entry is not None], "next": ""}
+    shown = [entry.model_dump(mode="json") for entry in newest if entry is not None]
+    return {"items": [{**one, **ending(desk, one["dataset"])} for one in shown], "next": ""}
+
+
+def list_due(desk: Desk, caller: str) -> dict[str, Any]:
+    """What may not be kept any more."""
+    require(desk, caller, *EVERYBODY)
+    return {"items": [asdict(one) for one in due(desk)], "next": ""}
 
 
 def show_dataset(desk: Desk, caller: str, dataset: str) -> dict[str, Any]:
@@ -54,7 +66,8 @@ def show_dataset(desk: Desk, caller: str, dataset: str) -> dict[str, Any]:
     opened = desk.manifest(dataset)
     shown = opened.manifest.to_predicate()
     shown["shards"] = [{"sha256": shard.sha256, "size": shard.size} for shard in opened.manifest.shards]
-    return {"manifest": opened.digest, **{name: shown[name] for name in shown if name != "key_versions"}}
+    said = {name: shown[name] for name in shown if name != "key_versions"}
+    return {"manifest": opened.digest, **said, **ending(desk, dataset)}
 
 
 def verify_dataset(desk: Desk, caller: str, dataset: str) -> Iterator[Mapping[str, Any]]:
@@ -71,7 +84,9 @@ def verify_dataset(desk: Desk, caller: str, dataset: str) -> Iterator[Mapping[st
 def _verify(desk: Desk, dataset: str, opened: Any) -> Iterator[Mapping[str, Any]]:
     total = sum(shard.size for shard in opened.manifest.shards)
     yield {"event": "progress", "bytes": 0, "of": total}
-    done = verify_version(desk.folder(dataset), opened)
+    store = desk.folder(dataset)
+    with nullcontext(store) if desk.elsewhere is None else ReadAhead(store) as source:
+        done = verify_version(source, opened)
     yield {
         "event": "verified",
         "dataset": dataset,

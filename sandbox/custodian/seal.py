@@ -12,7 +12,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
@@ -23,9 +23,10 @@ from sandbox.custodian.desk import Desk
 from sandbox.custodian.people import STEWARD, require
 from sandbox.custodian.recording import Wishes, prepared
 from sandbox.custodian.upload import Upload, UploadReader
-from sandbox.errors import Conflict, Reason, Refused, Usage
+from sandbox.errors import Conflict, NotFound, Reason, Refused, Usage
 from sandbox.policy.documents import Model
 from sandbox.policy.fields import AgreementName, DatasetName, Flag, Number, Text, Whole
+from sandbox.records import Manifest
 from sandbox.runs import utc
 from sandbox.sealing.audio import MAX_SECONDS, encode_flac
 from sandbox.sealing.recording import Fault, decode
@@ -38,6 +39,7 @@ from sandbox.statements import sha256
 _ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
 _LISTED = 50  # reasons in a refusal; every one was sent as a line before
 _PROGRESS_S = 0.5
+_NAMED = 1000  # records a line
 
 
 class SealRequest(Model):
@@ -51,6 +53,7 @@ class SealRequest(Model):
     downmix: Flag = False
     resample: Annotated[Whole, Field(ge=8_000, le=96_000)] | None = None
     max_seconds: Annotated[Number, Field(gt=0, le=300)] = MAX_SECONDS
+    loudness: Annotated[Number, Field(ge=-40, le=-10)] | None = None
 
 
 @dataclass
@@ -63,6 +66,7 @@ class _Tally:
     aside: int = 0
     languages: set[str] = field(default_factory=set)
     seen: set[str] = field(default_factory=set)
+    placed: list[list[str]] = field(default_factory=list)  # [file, record]
 
 
 def seal_upload(desk: Desk, caller: str, pieces: Iterable[bytes]) -> Iterator[Mapping[str, Any]]:
@@ -74,7 +78,7 @@ def seal_upload(desk: Desk, caller: str, pieces: Iterable[bytes]) -> Iterator[Ma
     require(desk, caller, STEWARD)
     reader = UploadReader(pieces)
     asked = _asked(reader.request)
-    terms = _terms(desk, asked)
+    terms = agreed_terms(desk, asked, direct=True)
     if not asked.add and asked.dataset in desk.datasets():
         raise Conflict(
             f"{asked.dataset} is sealed already",
@@ -83,6 +87,21 @@ def seal_upload(desk: Desk, caller: str, pieces: Iterable[bytes]) -> Iterator[Ma
         )
     sealer = Sealer(asked.dataset, desk.folder(asked.dataset), desk.hands(asked.dataset))
     return _seal(desk, caller, asked, terms, sealer, reader.uploads())
+
+
+def seal_consignment(
+    desk: Desk, caller: str, asked: SealRequest, uploads: Iterator[Upload], consignment: str
+) -> Iterator[Mapping[str, Any]]:
+    """Likewise for the recordings of an accepted consignment, which the manifest names."""
+    terms = agreed_terms(desk, asked, direct=False)
+    sealer = Sealer(asked.dataset, desk.folder(asked.dataset), desk.hands(asked.dataset))
+    return _seal(desk, caller, asked, terms, sealer, uploads, consignment)
+
+
+def origins(manifest: Manifest) -> tuple[tuple[str, ...], bool]:
+    """The consignments that a version's records came from, and whether some came without one (V11)."""
+    named = manifest.processing.get("consignments", ())
+    return tuple(map(str, named)), manifest.processing.get("direct") is not False
 
 
 def settle(desk: Desk, dataset: str, caller: str) -> dict[str, list[str]]:
@@ -103,6 +122,8 @@ def settle(desk: Desk, dataset: str, caller: str) -> dict[str, list[str]]:
                 "region": manifest.region,
                 "retention_until": manifest.retention_until,
                 "purposes": list(manifest.purposes),
+                "consignments": list(origins(manifest)[0]),
+                "direct": origins(manifest)[1],
             }
             desk.registers.append("dataset", [entry], caller)
         return refresh_policies(desk, dataset)
@@ -116,7 +137,7 @@ def _asked(request: Mapping[str, Any]) -> SealRequest:
         raise Usage(f"request.json has wrong fields: {', '.join(fields)}", code="upload.invalid") from None
 
 
-def _terms(desk: Desk, asked: SealRequest) -> Terms:
+def agreed_terms(desk: Desk, asked: SealRequest, *, direct: bool) -> Terms:
     """What the manifest will say, from the agreement. Raises Refused with every reason against sealing."""
     entry = standing(desk, asked.agreement)
     if entry is None or entry.status != "active":
@@ -131,6 +152,12 @@ def _terms(desk: Desk, asked: SealRequest) -> Terms:
             f"{asked.dataset} is no dataset of {asked.agreement}",
             code="dataset.not_agreed",
             mend="name one of the agreement's datasets",
+        )
+    if direct and listed.intake != "direct":
+        raise Refused(
+            f"{asked.agreement} takes {asked.dataset} by reviewed consignments",
+            code="dataset.intake_required",
+            mend="sandbox data pack, then sandbox data receive; or agree on intake: direct",
         )
     regions = listed.storage.regions
     region = asked.region or (regions[0] if len(regions) == 1 else "")
@@ -156,23 +183,30 @@ def _terms(desk: Desk, asked: SealRequest) -> Terms:
 
 
 def _wishes(asked: SealRequest) -> Wishes:
-    return Wishes(asked.resample, asked.downmix, asked.max_seconds)
+    return Wishes(asked.resample, asked.downmix, asked.max_seconds, asked.loudness)
 
 
 def _seal(
-    desk: Desk, caller: str, asked: SealRequest, terms: Terms, sealer: Sealer, uploads: Iterator[Upload]
+    desk: Desk,
+    caller: str,
+    asked: SealRequest,
+    terms: Terms,
+    sealer: Sealer,
+    uploads: Iterator[Upload],
+    consignment: str | None = None,
 ) -> Iterator[Mapping[str, Any]]:
     tally, told = _Tally(), time.monotonic()
     try:
         for upload in uploads:
             tally.read += 1
-            found = _record(upload, _wishes(asked), tally.seen)
+            found = record_of(upload, _wishes(asked), tally.seen)
             if isinstance(found, Fault):
                 yield _set_aside(upload, found, tally)
             elif not tally.aside or asked.set_aside:  # after a bad one the rest is judged, not sealed
                 sealer.add(found)
                 tally.sealed += 1
                 tally.languages.add(found.language)
+                tally.placed.append([found.source["file"], found.record])
             if time.monotonic() - told > _PROGRESS_S:
                 told = time.monotonic()
                 yield {
@@ -188,14 +222,31 @@ def _seal(
                 code="seal.bad_recordings",
                 mend="mend them, or --set-aside to seal the others",
             )
-        done = sealer.finish(terms)
+        done = sealer.finish(_with_origins(desk, asked.dataset, terms, consignment))
     except (Exception, GeneratorExit):
         sealer.discard()
         raise
-    yield _report(done, tally, settle(desk, asked.dataset, caller))
+    barred = settle(desk, asked.dataset, caller)
+    if consignment is None:  # what names mean stays with whoever sent them
+        for start in range(0, len(tally.placed), _NAMED):
+            yield {"event": "records", "records": tally.placed[start : start + _NAMED]}
+    yield _report(done, tally, barred)
 
 
-def _record(upload: Upload, wishes: Wishes, seen: set[str]) -> Record | Fault:
+def _with_origins(desk: Desk, dataset: str, terms: Terms, consignment: str | None) -> Terms:
+    """What the version before says of its origins, and this one's. Whoever seals meanwhile makes the head refuse."""
+    try:
+        named, direct = origins(desk.manifest(dataset).manifest)
+    except NotFound:
+        named, direct = (), False
+    told = {
+        "consignments": [*named, *([consignment] if consignment else [])],
+        "direct": direct or consignment is None,
+    }
+    return replace(terms, processing={**terms.processing, **told})
+
+
+def record_of(upload: Upload, wishes: Wishes, seen: set[str]) -> Record | Fault:
     said = judge(upload.facts)
     if isinstance(said, Fault):
         return said
@@ -205,7 +256,7 @@ def _record(upload: Upload, wishes: Wishes, seen: set[str]) -> Record | Fault:
     found = decode(upload.audio, downmix=wishes.downmix, max_seconds=wishes.max_seconds)
     if isinstance(found, Fault):
         return found
-    decoded = prepared(found, wishes.resample)
+    decoded = prepared(found, wishes.resample, wishes.loudness)
     seen.add(digest)
     return Record(
         record="u" + "".join(secrets.choice(_ALPHABET) for _ in range(12)),

@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 from sandbox.custodian.bar import refresh_policies
 from sandbox.custodian.desk import Desk
+from sandbox.custodian.intake import mend_intake
 from sandbox.custodian.seal import settle
-from sandbox.errors import CredentialError, NotFound, SandboxError
+from sandbox.errors import CredentialError, NotFound, SandboxError, Unreachable
 from sandbox.service import journal
 
 REFRESH_S = 600.0
@@ -17,14 +18,25 @@ RETRY_S = 10.0
 
 def mend(desk: Desk) -> None:
     """At a start: finish what a crash left between a moved head and its register entry."""
-    folders = sorted(path.name for path in desk.sealed.iterdir() if path.is_dir())
-    for dataset in folders:
+    for dataset in _sealed_here(desk):
         try:
             settle(desk, dataset, "custodian")
         except NotFound:
             continue  # a first sealing that never finished: ciphertext without a head
         except SandboxError as fault:
             journal.trouble("dataset.unsettled", fault, dataset=dataset)
+    try:
+        mend_intake(desk)
+    except SandboxError as fault:
+        journal.trouble("intake.unmended", fault)
+
+
+def _sealed_here(desk: Desk) -> list[str]:
+    try:
+        return desk.root.datasets()
+    except Unreachable as fault:  # consents and bars do not wait for an object store
+        journal.trouble("datasets.unseen", fault)
+        return []
 
 
 def upkeep(desk: Desk, renew: Callable[[], int], stop: threading.Event, lost: Callable[[], None]) -> None:

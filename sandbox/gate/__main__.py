@@ -1,7 +1,7 @@
 """``python -m sandbox.gate --state S``: log in, converge what a dead gate left, serve ``gate/api.sock`` and the pages.
 
 1. Log in with the wrapped credential; only one gate lives on a state directory (a lock file).
-2. The database must not be older than the mark in Vault.
+2. The database must not be older than the mark in Vault, unless a restore was meant.
 3. Every run that is not final is taken in hand. 4. Serve.
 """
 
@@ -24,13 +24,15 @@ from sandbox.gate.api import routes
 from sandbox.gate.gate import Gate, build
 from sandbox.gate.pages import pages
 from sandbox.gate.places import Places
+from sandbox.gate.sealed import chosen
 from sandbox.gate.sessions import Sessions
 from sandbox.gate.settings import load
-from sandbox.gate.upkeep import upkeep
+from sandbox.gate.upkeep import keep_tidy, upkeep
 from sandbox.isolation.launcher_client import Launcher
 from sandbox.service import application, journal, serve
 from sandbox.service.idempotency import KeptAnswers
 from sandbox.service.identity import IdentityVerifier
+from sandbox.storage.settings import load as load_storage
 from sandbox.tracking.view import Tracking
 from sandbox.vault.minting import Minting
 
@@ -61,16 +63,23 @@ def _serve(places: Places) -> int:
     vault = Minting.login(settings.vault_addr, places.app / "ca.pem", places.login)  # 1
     keys = {hand: vault.public_keys(hand) for hand in ("gate", "custodian")}
     tracking = _tracking(places)
-    threading.Thread(target=_warm, args=(tracking,), name="warm", daemon=True).start()
+    warming = threading.Thread(target=_warm, args=(tracking,), name="warm", daemon=True)
+    first = tracking.uri == _embedded(places) and not _database(places).exists()
+    warming.start()
+    if first:
+        warming.join()  # MLflow's pages start once we answer, and two that make the same tables meet
+    storage, trust = load_storage(places.app), lambda hand: keys[hand]
     gate = build(
         places,
         vault=vault,
         launcher=Launcher(places.launcher_socket),
         tracking=tracking,
         settings=lambda: load(places),
-        trust=lambda hand: keys[hand],
+        trust=trust,
         clock=lambda: datetime.now(UTC),
+        sealed=lambda store: chosen(storage, places, store, vault, trust),
     )
+    mark.accept_restored(gate.house)
     mark.check_mark(gate.house)  # 2
     return _listen(gate, vault, places)
 
@@ -88,6 +97,7 @@ def _listen(gate: Gate, vault: Minting, places: Places) -> int:
         journal.say("gate.ready", live=len(found))
 
     threading.Thread(target=upkeep, args=(gate, vault.renew, stop, end), name="upkeep", daemon=True).start()
+    threading.Thread(target=keep_tidy, args=(gate.house.sealed, stop), name="tidy", daemon=True).start()
     verifier = IdentityVerifier(vault.jwks, settings.oidc_issuer, settings.oidc_client_id)
     # a run knows its own key (``runs.asked_with``), and whatever else is asked of the gate may be asked twice
     answers = KeptAnswers(places.private / "answers.db", synced=False)
@@ -113,9 +123,16 @@ def _warm(tracking: Tracking) -> None:
 
 def _tracking(places: Places) -> Tracking:
     """MLflow at ``MLFLOW_TRACKING_URI``; embedded, by its own database beside the server's socket."""
-    embedded = f"sqlite:///{places.state / 'mlflow' / 'mlflow.db'}"
-    uri = os.environ.get("MLFLOW_TRACKING_URI") or embedded
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or _embedded(places)
     return Tracking(uri, str(places.state / "mlflow" / "artifacts"))
+
+
+def _embedded(places: Places) -> str:
+    return f"sqlite:///{_database(places)}"
+
+
+def _database(places: Places) -> Path:
+    return places.state / "mlflow" / "mlflow.db"
 
 
 if __name__ == "__main__":

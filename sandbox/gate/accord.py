@@ -14,12 +14,12 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
 from sandbox import audit
-from sandbox.gate import budget, heritage, rights, tables
+from sandbox.gate import budget, heritage, rights, tables, withdrawal
 from sandbox.gate.states import FINAL, NEXT
 from sandbox.lineage import Lineage
 from sandbox.policy import epsilon
 from sandbox.policy.registers import Registers
-from sandbox.runs import Kind, Outcome, RunState
+from sandbox.runs import Kind, Outcome, RunState, from_utc
 from sandbox.statements import Statement
 
 ENDED = frozenset({RunState.ENDED, RunState.SETTLED})
@@ -96,6 +96,8 @@ def log(seen: Seen) -> Iterator[str]:
     yield from _same("register's entry", posted, seen.told("posting", "register", "seq", "digest"))
     tainted = {(f"{r.name}@{r.version}", r.taint) for r in rows["models"] if r.taint is not None}
     yield from _same("taint", tainted, seen.told("taint", "model", "why"))
+    marked = {(r.model, r.dataset, r.subject) for r in rows["withdrawals"]}
+    yield from _same("withdrawal", marked, seen.told("withdrawal", "model", "dataset", "subject"))
     yield from _transitions(seen)
 
 
@@ -188,9 +190,13 @@ def models(seen: Seen) -> Iterator[str]:
 
 
 def tainted(seen: Seen, known: Registers) -> Iterator[str]:
-    """Every model that descends from somebody whose key is destroyed is marked."""
+    """Every model that descends from somebody whose key is destroyed is tainted, of who withdrew marked."""
     marks = {f"{row.name}@{row.version}": row.taint for row in seen.rows["models"]}
     for dataset, subject in rights.erased(known):
         for model in sorted(rights.descendants(seen.graph, (dataset, subject))):
             if marks.get(model) is None:
                 yield f"{model} descends from {dataset}/{subject}, who was erased, and is not tainted"
+    asked = {f"{r.name}@{r.version}": from_utc(seen.runs[r.run].asked_at) for r in seen.rows["models"]}
+    marked = {(r.model, r.dataset, r.subject) for r in seen.rows["withdrawals"]}
+    for model, dataset, subject in sorted(withdrawal.due(seen.graph, asked, known.withdrawn_at) - marked):
+        yield f"{model} was made from {dataset}/{subject}, who withdrew, and is not marked"

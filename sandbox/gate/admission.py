@@ -2,13 +2,13 @@
 
 1. Read registers, agreement, manifest and inputs, each verified; compose what the run would cost each data subject.
 2. Decide; every refusal is listed.
-3. In one transaction: the decision into the log, the reservation, the run. If the ledger, the live runs or an incident
+3. In one transaction: the decision into the log, the reservation, the run. If ledger, live runs, incidents or rights
    changed since the snapshot, nothing is written and it starts again from 1.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -21,7 +21,7 @@ from sandbox.gate import budget, chronicle, log
 from sandbox.gate.grants import make_grant
 from sandbox.gate.knowledge import Knowledge, Snapshot
 from sandbox.gate.store import Store
-from sandbox.gate.tables import decisions, incidents, runs
+from sandbox.gate.tables import decisions, incidents, postings, runs
 from sandbox.policy.decide import Decision, decide
 from sandbox.runs import Kind, Request, RunState, new_id, utc
 
@@ -98,6 +98,7 @@ class Admission:
         if (
             budget.version(connection) != snapshot.ledger
             or live_runs(connection) != snapshot.facts.machine.live_runs
+            or withdrawn_since(connection, snapshot.facts.heads)
         ):
             raise Moved
         reasons = (*decision.reasons, *standing_incidents(connection, request))
@@ -185,6 +186,19 @@ class Admission:
 
 def live_runs(connection: Connection) -> int:
     return len(chronicle.live(connection))
+
+
+def withdrawn_since(connection: Connection, heads: Mapping[str, str]) -> bool:
+    """Whether an entry was read that this decision did not know: live runs were brought in line with it, but not this.
+
+    After an erasure the gate may have signed that no run holds the voice.
+    """
+    for register in ("erasure", "consent", "access"):
+        newest = sa.select(postings.c.digest).where(postings.c.register == register)
+        found = connection.execute(newest.order_by(postings.c.seq.desc()).limit(1)).scalar()
+        if found is not None and found != heads.get(register, ""):
+            return True
+    return False
 
 
 def standing_incidents(connection: Connection, request: Request) -> list[Reason]:

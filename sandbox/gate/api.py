@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from sandbox.errors import NotPermitted, StatementError, Usage
-from sandbox.gate import chronicle, incident
+from sandbox.gate import chronicle, incident, receipts, replan, rights, subject_report
 from sandbox.gate.auditing import auditing
 from sandbox.gate.gate import Gate
 from sandbox.gate.reads import reading
 from sandbox.gate.recipes import decode
 from sandbox.gate.sessions import Sessions
-from sandbox.gate.standing import ENGINEER, EVERYBODY, STOPPERS, require, roles
+from sandbox.gate.standing import APPROVER, ENGINEER, EVERYBODY, STEWARD, STOPPERS, require, roles
 from sandbox.policy.recipe import read_card
 from sandbox.runs import Compute, Kind, Request, recipe_digest
 from sandbox.service import Call, Reply, Route, journal
@@ -28,6 +29,7 @@ def routes(gate: Gate, sessions: Sessions) -> list[Route]:
         Route("POST", "/v1/runs", lambda call: _ask(gate, call)),
         Route("POST", "/v1/dry-runs", lambda call: _dry_run(gate, call), body_bytes=RECIPE_BODY_BYTES),
         Route("POST", "/v1/runs/{id}/kill", lambda call: _kill(gate, call)),
+        Route("POST", "/v1/runs/{id}/again", lambda call: _again(gate, call)),
         Route("POST", "/v1/recipes", lambda call: _submit(gate, call), body_bytes=RECIPE_BODY_BYTES),
         Route(
             "POST",
@@ -36,6 +38,8 @@ def routes(gate: Gate, sessions: Sessions) -> list[Route]:
                 call.params["digest"], str(call.body.get("name", "")), call.caller.name
             ),
         ),
+        Route("POST", "/v1/receipts", lambda call: _receipt(gate, call)),
+        Route("POST", "/v1/subjects/{subject}/report", lambda call: _report(gate, call)),
         Route("POST", "/v1/incidents", lambda call: _stop(gate, call)),
         Route("POST", "/v1/incidents/{id}/resume", lambda call: _resume(gate, call)),
         Route("POST", "/v1/browser-sessions", lambda call: _session(gate, sessions, call)),
@@ -87,6 +91,15 @@ def _dry_run(gate: Gate, call: Call) -> dict[str, Any]:
     return {"run": found.run, "decision": found.decision}
 
 
+def _again(gate: Gate, call: Call) -> dict[str, Any]:
+    """A run that lost a voice, without it, where the agreement lets it be planned anew."""
+    run, key = call.params["id"], call.idempotency_key
+    found = replan.again(gate, run, call.caller.name, rights.barred(gate), f"again {run} {key}" if key else "")
+    gate.supervision.begin(found.run)
+    journal.say("run.replanned", run=found.run, before=run, person=call.caller.name)
+    return {"run": found.run, "grant": found.grant, "decision": found.decision, "permitted": True}
+
+
 def _kill(gate: Gate, call: Call) -> dict[str, Any]:
     """Set the kill, then kill the container at once; the supervisor proves and settles."""
     house, run, name = gate.house, call.params["id"], call.caller.name
@@ -117,6 +130,22 @@ def _stop(gate: Gate, call: Call) -> dict[str, Any]:
     if not isinstance(scope, str):
         raise Usage("an incident has a scope", mend="all, run:ID, dataset:ID, agreement:ID or recipe:DIGEST")
     return incident.stop(gate.house, scope, call.caller.name)
+
+
+def _receipt(gate: Gate, call: Call) -> dict[str, Any]:
+    """The gate's part of an erasure, for whoever carries it to the custodian."""
+    require(gate.registers, call.caller.name, STEWARD, APPROVER)
+    given = call.body.get("speakers")
+    if not isinstance(given, list) or not all(isinstance(one, list) and len(one) == 2 for one in given):
+        raise Usage("speakers is a list of [dataset, subject]")
+    speakers = [(str(dataset), str(subject)) for dataset, subject in given]
+    return receipts.receipt(gate, str(call.body.get("stage")), speakers)
+
+
+def _report(gate: Gate, call: Call) -> Reply:
+    """What is held of a person; exact bytes, which the store of repeated answers does not keep."""
+    answer = subject_report.report(gate, call.caller.name, call.params["subject"])
+    return Reply(json.dumps(answer).encode(), headers={"Cache-Control": "no-store"})
 
 
 def _resume(gate: Gate, call: Call) -> dict[str, Any]:

@@ -56,7 +56,7 @@ def _repair(gate: Gate, call: Call) -> dict[str, Any]:
     house.store.transact(lambda c: log.append(c, "repair", now, call.caller.name))
     pack = audit.Evidence.from_json(report.evidence(house))
     found = audit.verify_evidence(pack, house.trust("gate"))
-    left = house.tracking.repair(signed_runs(found.statements.values(), found.taints))
+    left = house.tracking.repair(signed_runs(found.statements.values(), found.taints, found.withdrawn))
     return {"left": [asdict(one) for one in left]}
 
 

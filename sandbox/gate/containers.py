@@ -6,18 +6,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from sandbox.gate.places import Places
+from sandbox.gate.sealed import Sealed
 from sandbox.isolation.spec import Spec
 from sandbox.runs import Grant, Kind
 
 
-def spec_of(places: Places, plan: Grant, compute: Mapping[str, Any], engine: str) -> Spec:
+def spec_of(places: Places, sealed: Sealed, plan: Grant, compute: Mapping[str, Any], engine: str) -> Spec:
     """The spec of this run; the same plan always gives the same spec."""
     staging = places.staging(plan.run)
     data = None
     if plan.kind is Kind.DRY:
         data = str(places.public_set)
     elif plan.dataset is not None:
-        data = str(places.sealed(plan.dataset))
+        data = str(sealed.folder(plan.dataset, str(plan.manifest_digest)))
     return Spec(
         run=plan.run,
         image_id=plan.image_id.removeprefix("sha256:"),

@@ -15,6 +15,7 @@ from sandbox.gate.knowledge import Knowledge
 from sandbox.gate.places import Places
 from sandbox.gate.recipes import Recipes
 from sandbox.gate.registers import RegisterReader
+from sandbox.gate.sealed import Mounted, Sealed
 from sandbox.gate.settings import Settings
 from sandbox.gate.store import Store
 from sandbox.gate.supervision import Supervision
@@ -45,6 +46,7 @@ def build(
     trust: Callable[[str], Sequence[PublicKey]],
     clock: Callable[[], datetime],
     store: Store | None = None,
+    sealed: Callable[[Store], Sealed] | None = None,
     alone: bool = True,
 ) -> Gate:
     """Make what is missing below ``places`` and wire everything. Starts nothing."""
@@ -52,6 +54,7 @@ def build(
     store = store or Store(places.database)
     registers = RegisterReader(places, store, vault, trust, clock)
     recipes = Recipes(places, store, registers, clock)
+    datasets = Mounted(places) if sealed is None else sealed(store)
     house = House(
         places=places,
         store=store,
@@ -60,11 +63,12 @@ def build(
         tracking=tracking,
         registers=registers,
         recipes=recipes,
+        sealed=datasets,
         settings=settings,
         trust=trust,
         clock=clock,
         owner=f"{socket.gethostname()}:{new_id('')}",
     )
-    knowledge = Knowledge(places, store, vault, registers, recipes, settings, trust, clock)
+    knowledge = Knowledge(datasets, store, vault, registers, recipes, settings, trust, clock)
     admission = Admission(store, knowledge, lambda: settings().image_id, clock)
     return Gate(house, admission, Supervision(house, alone=alone))

@@ -10,6 +10,7 @@ from sandbox.gate.hands import Launcher, Tracking, Vault
 from sandbox.gate.places import Places
 from sandbox.gate.recipes import Recipes
 from sandbox.gate.registers import RegisterReader
+from sandbox.gate.sealed import Sealed
 from sandbox.gate.settings import Settings
 from sandbox.gate.store import Store
 from sandbox.statements import PublicKey
@@ -26,6 +27,7 @@ class House:
     tracking: Tracking
     registers: RegisterReader
     recipes: Recipes
+    sealed: Sealed
     settings: Callable[[], Settings]
     trust: Callable[[str], Sequence[PublicKey]]
     clock: Callable[[], datetime]

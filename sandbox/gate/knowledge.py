@@ -12,12 +12,12 @@ from sqlalchemy.engine import Connection
 
 from sandbox import lineage
 from sandbox.errors import NotFound, Usage
-from sandbox.gate import budget, chronicle, heritage
+from sandbox.gate import budget, chronicle, heritage, withdrawal
 from sandbox.gate.grants import GivenInput
 from sandbox.gate.hands import Vault
-from sandbox.gate.places import Places
 from sandbox.gate.recipes import Recipes
 from sandbox.gate.registers import RegisterReader
+from sandbox.gate.sealed import Sealed
 from sandbox.gate.settings import Settings
 from sandbox.gate.store import Store
 from sandbox.gate.tables import artifacts, models
@@ -28,7 +28,6 @@ from sandbox.records import check_id
 from sandbox.runs import Kind, Privacy, Request
 from sandbox.sealing.head import DatasetHead
 from sandbox.sealing.manifest import manifest_name, open_at_head, open_granted
-from sandbox.sealing.storage import Folder
 from sandbox.statements import PublicKey
 
 BESIDE = 16  # manifests that are opened at once; more decisions wait their turn
@@ -51,7 +50,7 @@ class Knowledge:
 
     def __init__(
         self,
-        places: Places,
+        sealed: Sealed,
         store: Store,
         vault: Vault,
         registers: RegisterReader,
@@ -60,7 +59,7 @@ class Knowledge:
         trust: Callable[[str], Sequence[PublicKey]],
         clock: Callable[[], datetime],
     ) -> None:
-        self._places, self._store, self._vault = places, store, vault
+        self._sealed, self._store, self._vault = sealed, store, vault
         self._registers, self._recipes, self._settings = registers, recipes, settings
         self._trust, self._clock = trust, clock
         self._beside = ThreadPoolExecutor(BESIDE, thread_name_prefix="manifest")
@@ -122,7 +121,7 @@ class Knowledge:
             return None
         head, source, keys = (
             DatasetHead.from_json(kept),
-            Folder(self._places.sealed(name)),
+            self._sealed.source(name),
             self._trust("custodian"),
         )
         if not version or int(version) == head.version:
@@ -138,14 +137,16 @@ class Knowledge:
 
     def _digest_of(self, dataset: str, version: int) -> str | None:
         entry = self._registers.read().dataset(dataset, version)
-        path = self._places.sealed(dataset) / manifest_name(version)
-        return None if entry is None or not path.exists() else entry.manifest
+        name = manifest_name(version).rpartition("/")[2]
+        lies = name in self._sealed.source(dataset).names("manifests")
+        return None if entry is None or not lies else entry.manifest
 
 
 def _inputs(connection: Connection, request: Request) -> dict[str, tuple[GivenInput, InputFacts]]:
     """Each input's sealed artifact, and everybody whose voice is in its lineage. An unknown model stays absent."""
     found = {}
     graph = heritage.graph(connection) if request.inputs else lineage.Lineage()
+    marks = withdrawal.marks(connection) if request.inputs else {}
     for name, asked in request.inputs.items():
         model, _, version = asked.partition("@")
         if not version.isdecimal():
@@ -163,6 +164,7 @@ def _inputs(connection: Connection, request: Request) -> dict[str, tuple[GivenIn
             )
         model_node = lineage.model(model, int(version))
         agreements = heritage.agreements(connection, row.run)
-        facts = InputFacts(asked, row.sha256, agreements, graph.speakers(model_node), graph.taint(model_node))
+        voices, taint = graph.speakers(model_node), graph.taint(model_node)
+        facts = InputFacts(asked, row.sha256, agreements, voices, taint, marks.get(asked, ""))
         found[name] = (GivenInput(row.sha256, row.run, row.path, row.wrapped_key), facts)
     return found

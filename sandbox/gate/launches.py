@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -19,7 +20,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from sandbox.errors import IsolationMismatch, Unreachable
-from sandbox.gate import chronicle, evidence
+from sandbox.gate import chronicle, evidence, leases
+from sandbox.gate.chronicle import Killed
 from sandbox.gate.containers import spec_of
 from sandbox.gate.files import write_whole
 from sandbox.gate.house import House
@@ -34,6 +36,7 @@ from sandbox.sealing.storage import Folder
 from sandbox.vault.minting import USES_BESIDES_KEYS, Wrap
 
 CREDENTIAL_SLACK_S = 30
+LOOK_S = 1.0
 
 
 @dataclass
@@ -53,12 +56,13 @@ class Launch:
     def __init__(self, house: House, lease: Lease) -> None:
         self._house, self._lease, self._run = house, lease, lease.run
         self.minted = Minted()
+        self._looked = 0.0
 
     def prepare(self) -> bytes:
         """ADMITTED -> PREPARED; the signed grant's bytes. Repeatable: everything is found by the run's id."""
         house, run = self._house, self._run
         plan = chronicle.granted(house.store.read(lambda c: chronicle.find(c, run)))
-        spec = spec_of(house.places, plan, self._request()["compute"], house.settings().engine)
+        spec = spec_of(house.places, house.sealed, plan, self._request()["compute"], house.settings().engine)
         plan = replace(plan, isolation_digest=spec.digest())
         grant = evidence.sign(
             house, run, "grant", plan.grant, [(plan.grant, evidence.digest_of(plan))], plan.to_predicate()
@@ -92,7 +96,7 @@ class Launch:
     def start(self) -> None:
         """MINTED -> STARTED. Raises IsolationMismatch when the kernel shows something else than the spec asks for."""
         house, plan = self._house, self._plan()
-        spec = spec_of(house.places, plan, self._request()["compute"], house.settings().engine)
+        spec = spec_of(house.places, house.sealed, plan, self._request()["compute"], house.settings().engine)
         if spec.digest() != plan.isolation_digest:
             raise IsolationMismatch("the isolation asked for is no longer the one that was granted")
         started = house.launcher.start(spec)
@@ -155,7 +159,7 @@ class Launch:
         return dict(self._house.store.read(lambda c: chronicle.find(c, self._run)).request)
 
     def _stage(self, plan: Grant) -> None:
-        """The approved recipe's bytes and the sealed inputs, in folders of this run's own, for read-only mounts."""
+        """The approved recipe's bytes and the sealed inputs, in folders of this run's own, and the sealed dataset."""
         folder = self._house.places.staging(self._run)
         self._house.recipes.stage(plan.recipe_digest, folder / "recipe")
         inputs = folder / "inputs"
@@ -163,11 +167,31 @@ class Launch:
         inputs.mkdir(parents=True, mode=0o755)
         for item in plan.inputs:
             write_whole(inputs / item.path, self._house.places.artifact(item.digest).read_bytes(), 0o444)
+        if plan.dataset is not None:
+            self._house.sealed.stage(plan.dataset, str(plan.manifest_digest), self._wanted)
+
+    def _wanted(self) -> None:
+        """Bringing a dataset takes long: keep the lease, at most once a second, and see whether somebody wants an end.
+
+        Raises Killed, LeaseLost.
+        """
+        now = time.monotonic()
+        if now - self._looked < LOOK_S:
+            return
+        self._looked = now
+
+        def look(connection: Connection) -> None:
+            leases.renew(connection, self._lease, time.time())
+            if chronicle.find(connection, self._run).kill is not None:
+                raise Killed(f"run {self._run} was killed")
+
+        self._house.store.transact(look)
 
     def _keys(self, dataset: str, plan: Grant) -> int:
         """How many keys the keeper will unwrap: a voice that was sealed in two batches has two."""
-        source = Folder(self._house.places.sealed(dataset))
-        opened = open_granted(source, dataset, str(plan.manifest_digest), self._house.trust("custodian"))
+        manifest = str(plan.manifest_digest)
+        source = Folder(self._house.sealed.folder(dataset, manifest))  # as the container sees it
+        opened = open_granted(source, dataset, manifest, self._house.trust("custodian"))
         return count_data_keys(source, opened.manifest, plan.subjects)
 
     def _wrapped(self, digest: str) -> str:

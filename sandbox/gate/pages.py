@@ -18,7 +18,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from sandbox.errors import NotFound
-from sandbox.gate import chronicle, report
+from sandbox.gate import chronicle, report, withdrawal
 from sandbox.gate.gate import Gate
 from sandbox.gate.mlflow_proxy import proxy
 from sandbox.gate.reads import SHOWN
@@ -98,7 +98,7 @@ def _run(gate: Gate, run: str) -> Response:
         row = gate.house.store.read(lambda c: chronicle.find(c, run))
     except NotFound:
         return _page("No such run", "", 404)
-    plan = row.plan
+    plan, marks = row.plan, gate.house.store.read(withdrawal.marks)
     facts = [
         ("state", row.outcome or row.state),
         ("failure", row.failure or ""),
@@ -112,6 +112,7 @@ def _run(gate: Gate, run: str) -> Response:
         ("image", plan["image_id"]),
         ("epsilon", "no bound" if row.epsilon is None else f"{row.epsilon:g}"),
         ("model", row.model or ""),
+        ("consent withdrawn since", marks.get(row.model or "", "")),
         ("statement", row.statement or ""),
     ]
     made = gate.house.store.read(lambda c: report.artifacts_of(c, run))

@@ -63,6 +63,11 @@ class Places:
     def doors(self) -> Path:
         return self.state / "doors"
 
+    @property
+    def cache(self) -> Path:
+        """Ciphertext brought from an object store, in the layout of sealed/1; mounted read-only."""
+        return self.private / "sealed"
+
     def sealed(self, dataset: str) -> Path:
         return self.state / "custodian" / "sealed" / dataset
 

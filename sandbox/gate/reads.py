@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from sandbox.errors import NotFound, NotPermitted, Usage
-from sandbox.gate import chronicle, invariants, log, report
+from sandbox.gate import chronicle, invariants, log, report, withdrawal
 from sandbox.gate.gate import Gate
 from sandbox.gate.standing import EVERYBODY, WATCHERS, require, roles
 from sandbox.gate.states import FINAL
@@ -49,7 +49,7 @@ def reading(gate: Gate) -> list[Route]:
         Route("GET", "/v1/decisions/{id}/replay", lambda call: _replay(gate, call)),
         route(
             "/v1/models",
-            lambda c, _: {"items": [dict(r) for r in c.execute(sa.select(models)).mappings()]},
+            lambda c, _: {"items": _models(c)},
             *EVERYBODY,
         ),
         route("/v1/budgets", lambda c, _: {"items": report.balances(c)}, *EVERYBODY),
@@ -178,6 +178,13 @@ def _invariants(gate: Gate, call: Call) -> dict[str, Any]:
     """What must always hold and does not; empty when all is well."""
     require(gate.registers, call.caller.name, *WATCHERS)
     return {"broken": invariants.broken(gate.house)}
+
+
+def _models(connection: Connection) -> list[dict[str, Any]]:
+    """Each with ``withdrawn``: whose consent was withdrawn since it was made."""
+    marks = withdrawal.marks(connection)
+    rows = connection.execute(sa.select(models)).mappings()
+    return [{**row, "withdrawn": marks.get(f"{row['name']}@{row['version']}", "")} for row in rows]
 
 
 def _incidents(connection: Connection) -> list[dict[str, Any]]:

@@ -75,6 +75,11 @@ class RegisterReader:
         """The digest of each register's newest entry, as it was read last."""
         return {name: chain[-1].digest if chain else "" for name, chain in list(self._known.items())}
 
+    def envelopes(self, name: str) -> list[bytes]:
+        """The exact bytes of a register as it was read last: what a witness keeps of it."""
+        folder = self._places.registers / name
+        return [data for _, data in _files(folder, len(self._known.get(name, ())))]
+
     def approve(self, entry: ApprovalEntry, by: str) -> Posting:
         """Enter a reviewer's approval: signed by the gate, named in the log. Raises Unreachable without Vault."""
         with self._lock:

@@ -8,10 +8,11 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from sandbox.gate import budget, heritage, log
+from sandbox.gate import budget, heritage, log, withdrawal
 from sandbox.gate.house import House
 from sandbox.gate.tables import artifacts, checkpoints, credentials, events, models, runs, statements
 from sandbox.gate.tables import budget as ledger_rows
+from sandbox.lineage import Kind
 from sandbox.policy import epsilon
 
 
@@ -40,12 +41,18 @@ def balances(connection: Connection) -> list[dict[str, Any]]:
 
 
 def graph(connection: Connection) -> dict[str, Any]:
-    """The lineage as nodes and links, with each node's label and taint."""
-    found = heritage.graph(connection)
+    """The lineage as nodes and links, with each node's label and taint, and whose consent a model outlived."""
+    found, marks = heritage.graph(connection), withdrawal.marks(connection)
     nodes = sorted(found.forward)
     return {
         "nodes": [
-            {"kind": node.kind.value, "id": node.id, "label": found.label(node), "taint": found.taint(node)}
+            {
+                "kind": node.kind.value,
+                "id": node.id,
+                "label": found.label(node),
+                "taint": found.taint(node),
+                "withdrawn": marks.get(node.id, "") if node.kind is Kind.MODEL else "",
+            }
             for node in nodes
         ],
         "links": [
@@ -114,6 +121,7 @@ def evidence(house: House) -> dict[str, Any]:
     for row in found["statements"]:
         path = house.places.statements / f"{row['name']}-{row['id']}.dsse.json"
         row["envelope"] = _text(path.read_bytes()) if path.exists() else ""
+    found["erasures"] = [_text(data) for data in house.registers.envelopes("erasure")]
     found["keys"] = {hand: [key.text for key in house.trust(hand)] for hand in ("gate", "custodian")}
     return found
 

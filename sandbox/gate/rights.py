@@ -1,11 +1,13 @@
 """What data subjects' rights ask of the gate: live runs stop, descendants are tainted (CONTRACTS, "Registers").
 
-An erasure that was asked for, or a consent that no longer stands, ends every live run that holds that voice. Once the
-key is destroyed, every model made from it is tainted; each step may run twice.
+An erasure that was asked for, a consent that no longer stands, or an approval of access to a minor that was taken back
+ends every live run that holds that voice. What was made from a withdrawn voice is marked; once the key is destroyed, it
+is tainted. Each step may run twice.
 """
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
@@ -13,10 +15,12 @@ from sqlalchemy.engine import Connection
 
 from sandbox import lineage
 from sandbox.errors import EvidenceMismatch, SandboxError
-from sandbox.gate import chronicle, heritage, log
+from sandbox.gate import chronicle, heritage, log, minority, withdrawal
 from sandbox.gate.house import House
+from sandbox.gate.replan import ENDED, WITHDRAWN
 from sandbox.gate.tables import models
 from sandbox.lineage import Kind, Lineage
+from sandbox.policy.ends import next_edge
 from sandbox.policy.registers import Registers
 from sandbox.service import journal
 
@@ -25,31 +29,43 @@ if TYPE_CHECKING:
 
 Speaker = tuple[str, str]
 ERASED = "erased"
+UNAPPROVED = "the approval of access to a minor ended"
 _GONE = ("destroyed", "certified")
 
 
 def honour(gate: Gate, known: Registers) -> None:
     """Bring runs and models in line with what the registers say."""
     house, now = gate.house, gate.house.clock()
-    barred = barred_speakers(known)
+    gone, ended = barred_speakers(known), ended_speakers(known, now)
+    named = minority.approvers(gate.registers, known)
 
     def stop(connection: Connection) -> list[str]:
         found = []
         for run in chronicle.live(connection):
-            held = set(heritage.speakers(connection, run)) & barred
-            if held and chronicle.ask_kill(connection, run, "gate", "a voice was withdrawn", now):
+            held = set(heritage.speakers(connection, run))
+            plan = chronicle.granted(chronicle.find(connection, run))
+            if held & gone:
+                why = WITHDRAWN
+            elif held & ended:
+                why = ENDED
+            elif minority.unapproved(plan, held, known, named, now):
+                why = UNAPPROVED
+            else:
+                continue
+            if chronicle.ask_kill(connection, run, chronicle.BY_GATE, why, now):
                 found.append(run)
         return found
 
     for run in house.store.transact(stop):
         gate.supervision.strike(run)
         journal.say("run.withdrawn", run=run)
+    withdrawal.mark(house, known)
     for speaker in erased(known):
         taint(house, speaker)
 
 
 def overtaken(house: House) -> list[str]:
-    """Taint what was registered while, or after, somebody in it was erased; the models newly marked.
+    """Taint what was registered while, or after, somebody in it was erased; the models newly tainted.
 
     Registers that cannot be believed stop admission; once they are mended, they are honoured whole.
     """
@@ -58,7 +74,14 @@ def overtaken(house: House) -> list[str]:
     except EvidenceMismatch as fault:
         journal.trouble("registers.unread", fault)
         return []
+    withdrawal.mark(house, known)
     return [model for speaker in erased(known) for model in taint(house, speaker)]
+
+
+def barred(gate: Gate) -> set[Speaker]:
+    """Everybody whose voice no run may hold now."""
+    known = gate.registers.read()
+    return barred_speakers(known) | ended_speakers(known, gate.house.clock())
 
 
 def barred_speakers(known: Registers) -> set[Speaker]:
@@ -66,6 +89,16 @@ def barred_speakers(known: Registers) -> set[Speaker]:
     found = set(known.erasures)
     found |= {key for key, entry in known.consents.items() if entry.status != "ConsentGiven"}
     return found
+
+
+def ended_speakers(known: Registers, now: datetime) -> set[Speaker]:
+    """Whose consent ran out."""
+    return {key for key, entry in known.consents.items() if now >= entry.expires}
+
+
+def next_end(known: Registers, now: datetime) -> datetime | None:
+    """When the next consent will have run out."""
+    return next_edge((entry.expires for entry in known.consents.values()), now)
 
 
 def erased(known: Registers) -> list[Speaker]:

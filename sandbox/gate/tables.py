@@ -202,6 +202,16 @@ models = Table(
     Column("at", TIME, nullable=False),
 )
 
+#: Models (``name@version``) made from a voice whose consent was withdrawn since; a mark stands for good.
+withdrawals = Table(
+    "withdrawals",
+    metadata,
+    Column("model", String(128), primary_key=True),
+    Column("dataset", ID, primary_key=True),
+    Column("subject", ID, primary_key=True),
+    Column("at", TIME, nullable=False),
+)
+
 incidents = Table(
     "incidents",
     metadata,

@@ -5,24 +5,28 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
+from datetime import datetime
 
 from sandbox.errors import CredentialError, SandboxError
 from sandbox.gate.gate import Gate
-from sandbox.gate.rights import honour
+from sandbox.gate.rights import honour, next_end
+from sandbox.gate.sealed import Sealed
 from sandbox.service import journal
 
 LOOK_S = 1.0
 RENEW_MOST_S = 600.0
 RETRY_S = 10.0
+TIDY_S = 60.0
 
 
 def upkeep(gate: Gate, renew: Callable[[], int], stop: threading.Event, lost: Callable[[], None]) -> None:
     """Until ``stop``. Calls ``lost`` when the login is dead: the supervisor starts the gate with a fresh one.
 
     New entries are seen by their file names, which costs Vault nothing; heads are read when there is one, and at every
-    admission. What somebody else's request read first is honoured all the same.
+    admission. What somebody else's request read first is honoured all the same; and a consent that runs out, too.
     """
     due = 0.0
+    ends: datetime | None = None
     honoured: Mapping[str, str] = {}
     while True:
         if time.monotonic() >= due:
@@ -36,11 +40,22 @@ def upkeep(gate: Gate, renew: Callable[[], int], stop: threading.Event, lost: Ca
                 journal.trouble("login.unrenewed", fault)
                 due = time.monotonic() + RETRY_S
         try:
-            if gate.registers.changed() or gate.registers.heads() != honoured:
+            now = gate.house.clock()
+            ended = ends is not None and now >= ends
+            if ended or gate.registers.changed() or gate.registers.heads() != honoured:
                 known = gate.registers.read()
                 honour(gate, known)
-                honoured = known.heads
+                honoured, ends = known.heads, next_end(known, now)
         except SandboxError as fault:
             journal.trouble("registers.unread", fault)
         if stop.wait(LOOK_S):
             return
+
+
+def keep_tidy(sealed: Sealed, stop: threading.Event, every_s: float = TIDY_S) -> None:
+    """Until ``stop``: what was erased from or compacted away leaves this machine too. Slow stores delay nobody else."""
+    while not stop.wait(every_s):
+        try:
+            sealed.tidy()
+        except SandboxError as fault:
+            journal.trouble("cache.untidy", fault)

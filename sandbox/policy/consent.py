@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sandbox.policy.entries import ConsentEntry
+from sandbox.policy import minors
+from sandbox.policy.entries import AccessEntry, ConsentEntry
 from sandbox.policy.facts import Facts, Speaker, speakers
 from sandbox.policy.rule import Finding, Rule
 from sandbox.runs import Request, utc
@@ -74,12 +75,28 @@ def _scope(request: Request, facts: Facts) -> Iterator[Finding]:
             yield Finding(subject, f"{', '.join(lacking)} {verb} not consented to")
 
 
+def approvals(request: Request, facts: Facts, speaker: Speaker) -> list[AccessEntry]:
+    """What approves this person's access to a minor's voice, now and for the purpose."""
+    dataset, subject = speaker
+    limits = facts.terms.datasets.get(dataset) if facts.terms else None
+    own = (row for row in facts.access if row.person == facts.name)
+    approver = limits.minor_approver if limits else ""
+    return minors.approvals(own, facts.granted_at, approver, dataset, subject, request.purpose, facts.now)
+
+
 def _minor(request: Request, facts: Facts) -> Iterator[Finding]:
-    for (_, subject), row in _rows(request, facts):
-        if row and row.age_band != "adult":
+    for speaker, row in _rows(request, facts):
+        if row and row.age_band != "adult" and not approvals(request, facts, speaker):
             yield Finding(
-                subject, f"age band {row.age_band}: each access to a minor's voice needs its own approval"
+                speaker[1],
+                f"age band {row.age_band}: no approval stands for {facts.name} to {request.purpose} with it",
             )
+
+
+def _guardian(request: Request, facts: Facts) -> Iterator[Finding]:
+    for (_, subject), row in _rows(request, facts):
+        if row and minors.lacks_guardian(row):
+            yield Finding(subject, f"consent {row.record_id} shows no evidence of a guardian's consent")
 
 
 def _by_other(request: Request, facts: Facts) -> Iterator[Finding]:
@@ -107,8 +124,12 @@ RULES = (
         "A data subject did not consent to what the run does.", _LEAVE_OUT, _scope,
     ),
     Rule(
-        "subject.minor", "2.3; PIPL 31", "A data subject is a minor.",
-        "leave the subject out; access to minors is not built", _minor,
+        "subject.minor", "2.4 (V27); Minors Regs 36", "A data subject is a minor, and nobody approved this access.",
+        "the agreement's approver for minors: sandbox access grant --minor; or leave the subject out", _minor,
+    ),
+    Rule(
+        "consent.guardian_missing", "2.3 (V10); PIPL 31", "A child under 14 has no guardian's consent.", _LEAVE_OUT,
+        _guardian,
     ),
     Rule(
         "consent.not_own", "2.4; default deny 4", "An adult's consent was signed by somebody else.", _LEAVE_OUT,

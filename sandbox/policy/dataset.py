@@ -60,6 +60,23 @@ def _unregistered(request: Request, facts: Facts) -> Iterator[Finding]:
         )
 
 
+def _not_reviewed(request: Request, facts: Facts) -> Iterator[Finding]:
+    """V11: every record came from a consignment that two people reviewed, unless both parties signed otherwise."""
+    found, entry = _found(request, facts), facts.registered
+    limits = facts.terms.datasets.get(found.dataset) if found and facts.terms else None
+    if found is None or entry is None or limits is None:
+        return
+    if (entry.direct or not entry.consignments) and limits.intake != "direct":
+        yield Finding(f"{found.dataset}@{found.version}", "some record came in without a consignment")
+    known = {row.consignment: row for row in facts.intake}
+    for name in entry.consignments:
+        row = known.get(name)
+        if row is None or (row.state, row.dataset, row.agreement) != ("accepted", found.dataset, found.agreement):
+            yield Finding(name, f"this consignment is {row.state if row else 'unknown'}, not accepted for the dataset")
+        elif len({review.reviewer for review in row.reviews} - {row.received_by}) < 2:
+            yield Finding(name, "two different people did not review it")
+
+
 def _not_listed(request: Request, facts: Facts) -> Iterator[Finding]:
     if facts.terms is None:
         return
@@ -150,6 +167,12 @@ def _tainted(_: Request, facts: Facts) -> Iterator[Finding]:
             yield Finding(found.model, f"it is tainted: {found.taint}")
 
 
+def _withdrawn(_: Request, facts: Facts) -> Iterator[Finding]:
+    for found in facts.inputs.values():
+        if found.withdrawn:
+            yield Finding(found.model, f"it was made from voices whose consent was withdrawn: {found.withdrawn}")
+
+
 def _input_foreign(request: Request, facts: Facts) -> Iterator[Finding]:
     for found in facts.inputs.values():
         others = sorted(set(found.agreements) - {request.agreement})
@@ -172,6 +195,10 @@ RULES = (
     Rule(
         "dataset.unregistered", "2.3 (V26)", "Register and manifest of the dataset differ.",
         "an incident until the custodian explains it", _unregistered,
+    ),
+    Rule(
+        "dataset.not_reviewed", "2.4 (V11)", "A record of the dataset did not come from an accepted consignment.",
+        "have it packed, received and reviewed: sandbox data pack; or agree on intake: direct", _not_reviewed,
     ),
     Rule(
         "dataset.not_listed", "2.1; default deny 3", "The agreement does not list the dataset.",
@@ -211,6 +238,10 @@ RULES = (
     Rule(
         "input.tainted", "5.2, 3.3", "An input descends from data that must not be used any more.",
         "train it anew without that data", _tainted,
+    ),
+    Rule(
+        "input.withdrawn", "2.3; PIPL 15", "An input was made from a voice whose consent was withdrawn since.",
+        "train it anew without that voice; a new consent covers what is made from then on", _withdrawn,
     ),
     Rule(
         "input.foreign", "3.3 (cross-client use)", "An input descends from another agreement's data.",

@@ -12,6 +12,7 @@ from typing import Any
 
 from sandbox.errors import Reason, Refused
 from sandbox.policy import budget, consent, dataset, machine, people, privacy, purpose, region, standing
+from sandbox.policy.ends import AGREEMENT, TOLD, End, earliest, of_consent
 from sandbox.policy.facts import Facts, Speaker, chosen, speakers
 from sandbox.policy.fields import moment_or_day
 from sandbox.policy.rule import Rule
@@ -34,7 +35,10 @@ BROKEN = "policy.broken"
 
 @dataclass(frozen=True)
 class Decision:
-    """The answer. ``expires`` is the earliest end of anything that the permission rests on; None when refused."""
+    """The answer. ``expires`` is the earliest end of anything that the permission rests on; None when refused.
+
+    ``expires_why`` may name a data subject, so it is told to who asks, and stands in no log.
+    """
 
     permitted: bool
     reasons: tuple[Reason, ...]
@@ -43,6 +47,7 @@ class Decision:
     expires: datetime | None
     inputs_digest: str
     rules_digest: str
+    expires_why: str = ""
 
     def to_predicate(self) -> dict[str, Any]:
         return {
@@ -63,14 +68,16 @@ def decide(request: Request, facts: Facts, rules: Sequence[Rule] = RULES) -> Dec
     """Every refusal, in the order of the rules and then of the subjects. A rule that fails is a refusal, too."""
     reasons = tuple(_reasons(request, facts, rules))
     permitted = not reasons
+    end = ends(request, facts) if permitted else None
     return Decision(
         permitted=permitted,
         reasons=reasons,
         speakers=speakers(request, facts),
         subjects=chosen(request, facts),
-        expires=ends(request, facts) if permitted else None,
+        expires=None if end is None else end.at,
         inputs_digest=inputs_digest(request, facts),
         rules_digest=rules_digest(rules),
+        expires_why="" if end is None else end.why,
     )
 
 
@@ -86,23 +93,30 @@ def _reasons(request: Request, facts: Facts, rules: Sequence[Rule]) -> Iterator[
             )
 
 
-def ends(request: Request, facts: Facts) -> datetime:
+def ends(request: Request, facts: Facts) -> End:
     """When the permission ends at the latest: of all dates that it rests on, the earliest (2.3)."""
-    found = [facts.now + timedelta(seconds=request.compute.time_limit_s)]
+    found = [End(facts.now + timedelta(seconds=request.compute.time_limit_s), "the time that was asked for")]
     if facts.person:
-        found += [facts.person.nda.expires, facts.person.training.valid_until]
+        found.append(End(facts.person.nda.expires, f"the confidentiality agreement of {facts.name}"))
+        found.append(End(facts.person.training.valid_until, f"the training of {facts.name}"))
     if request.kind is Kind.DRY:
-        return min(found)
+        return earliest(found)
     if facts.terms:
-        found.append(facts.terms.until)
+        found.append(End(facts.terms.until, AGREEMENT))
     if facts.manifest:
-        found.append(moment_or_day(facts.manifest.retention_until))
+        found.append(End(moment_or_day(facts.manifest.retention_until), TOLD))
     for name in people.datasets(request, facts):
         if facts.terms and name in facts.terms.datasets:
-            found.append(facts.terms.datasets[name].retention_until)
-        found.append(max((row.until for row in people.live_access(request, facts, name)), default=facts.now))
-    found += [row.expires for row in facts.consents]
-    return min(found)
+            found.append(End(facts.terms.datasets[name].retention_until, TOLD))
+        last = max((row.until for row in people.live_access(request, facts, name)), default=facts.now)
+        found.append(End(last, f"the access of {facts.name} to {name}"))
+    for row in facts.consents:
+        found.append(of_consent(row))
+        if row.age_band != "adult":
+            approved = consent.approvals(request, facts, row.key)
+            last = max((approval.until for approval in approved), default=facts.now)
+            found.append(End(last, f"the approval of access to the minor {row.subject}"))
+    return earliest(found)
 
 
 def inputs_digest(request: Request, facts: Facts) -> str:

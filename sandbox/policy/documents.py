@@ -64,8 +64,8 @@ class _Strict(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
 
-def parse(data: bytes, name: str) -> Document:
-    """The tree of one YAML document, scalars as text.
+def parse(data: bytes, name: str, *, listed: bool = False) -> Document:
+    """The tree of one YAML document, scalars as text; a mapping, or with ``listed`` a list.
 
     Raises:
         Usage: not UTF-8, not one mapping, too large or deep, or something the reader refuses; with ``name:line``.
@@ -88,7 +88,7 @@ def parse(data: bytes, name: str) -> Document:
         raise _fault(name, 1, "not readable as YAML") from None
     finally:
         loader.dispose()
-    if not isinstance(root, yaml.MappingNode):
+    if not isinstance(root, yaml.MappingNode) and not (listed and isinstance(root, yaml.SequenceNode)):
         raise _fault(name, 1, "empty, or not a mapping of names to values")
     lines: dict[Place, int] = {}
     return Document(name, _build(root, (), lines, name), lines)

@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 
 from sandbox.errors import StatementError
 from sandbox.policy.documents import Model
 from sandbox.policy.fields import (
     AgreementName,
+    ConsignmentName,
     DatasetName,
     Digest,
     Flag,
@@ -36,7 +37,11 @@ CONSENT_FLAGS = (
     "clone_identifiable_voice",
     "serve_to_third_parties",
     "release_model",
+    "commercial_use",
 )
+ConsentStatus = Literal[
+    "ConsentGiven", "ConsentWithdrawn", "ConsentExpired", "ConsentRefused", "ConsentUnknown"
+]
 assert set(PURPOSES) == set(Purpose.__args__)  # type: ignore[attr-defined]  # noqa: S101 - one closed list, spelled twice for mypy
 
 
@@ -69,7 +74,7 @@ class PersonEntry(Model):
 
 
 class AccessEntry(Model):
-    """Person x dataset x purposes x time (3.2 a)."""
+    """Person x dataset x purposes x time (3.2 a); with ``minors``, no access but the approval of it (2.4)."""
 
     id: Annotated[str, Field(pattern=r"^ac-[a-z0-9]{4,16}$")]
     person: PersonName
@@ -78,10 +83,23 @@ class AccessEntry(Model):
     until: MomentOrDay
     approved_by: PersonName
     status: Literal["active", "revoked"]
+    minors: tuple[SubjectName, ...] = ()
 
     @property
     def key(self) -> str:
         return self.id
+
+
+def _unprefixed(value: object) -> object:
+    """``dpv:ConsentGiven`` as ``ConsentGiven``: a record may write the term with its prefix."""
+    return value.removeprefix("dpv:") if isinstance(value, str) else value
+
+
+class CrossBorder(Model):
+    """Consent to a transfer abroad, and to whom: one of its own (PIPL 39)."""
+
+    allowed: Flag = False
+    recipients: tuple[Text, ...] = ()
 
 
 class Scope(Model):
@@ -93,6 +111,8 @@ class Scope(Model):
     clone_identifiable_voice: Flag = False
     serve_to_third_parties: Flag = False
     release_model: Flag = False
+    commercial_use: Flag = False
+    cross_border: CrossBorder = CrossBorder()
 
 
 class Evidence(Model):
@@ -103,22 +123,45 @@ class Evidence(Model):
     method: Annotated[Text | None, Nothing] = None
 
 
-class ConsentEntry(Model):
-    """What one data subject consented to for one dataset (shape of ISO/IEC TS 27560)."""
+class GuardianEvidence(Model):
+    """What a guardian's consent rests on (PIPL 31); it stays with Party A."""
+
+    sha256: Digest
+    method: Annotated[Text | None, Nothing] = None
+
+
+class Withdrawal(Model):
+    """How the consent can be withdrawn, and when it was."""
+
+    channel: Annotated[Text | None, Nothing] = None
+    at: Annotated[MomentOrDay | None, Nothing] = None
+
+
+class Consent(Model):
+    """What one data subject consented to for one dataset (shape of ISO/IEC TS 27560, terms of DPV)."""
 
     record_id: Annotated[str, Field(pattern=r"^cr-[a-z0-9]{4,16}$")]
     subject: SubjectName
     dataset: DatasetName
-    status: Literal["ConsentGiven", "ConsentWithdrawn", "ConsentExpired", "ConsentRefused", "ConsentUnknown"]
+    status: Annotated[ConsentStatus, BeforeValidator(_unprefixed)]
     given_at: MomentOrDay
     expires: MomentOrDay
     age_band: Literal["under_14", "14_17", "adult"]
     evidence: Evidence
     scope: Scope
+    notice_sha256: Annotated[Digest | None, Nothing] = None
+    guardian_evidence: Annotated[GuardianEvidence | None, Nothing] = None
+    withdrawal: Withdrawal = Withdrawal()
 
     @property
     def key(self) -> tuple[str, str]:
         return (self.dataset, self.subject)
+
+
+class ConsentEntry(Consent):
+    """A consent on record. ``imported``: digest of the signed file it came in; None: Party A's person entered it."""
+
+    imported: Annotated[Digest | None, Nothing] = None
 
 
 class DatasetEntry(Model):
@@ -135,10 +178,54 @@ class DatasetEntry(Model):
     region: Text
     retention_until: MomentOrDay
     purposes: tuple[Purpose, ...]
+    consignments: tuple[ConsignmentName, ...] = ()
+    direct: Flag = True  # some record came without a consignment; where nothing is said, it did
 
     @property
     def key(self) -> tuple[str, int]:
         return (self.dataset, self.version)
+
+
+IntakeState = Literal["received", "scanned", "reviewed", "accepted", "rejected", "quarantined"]
+ChecklistItem = Literal["own_signature", "ai_synthesis", "chain_of_title", "minors", "notice", "findings"]
+CHECKLIST: tuple[ChecklistItem, ...] = ChecklistItem.__args__  # type: ignore[attr-defined]
+
+
+class Check(Model):
+    """One answer of a checklist (R-2.4b); a waiver says why."""
+
+    item: ChecklistItem
+    answer: Literal["met", "waived", "not_met"]
+    note: Annotated[Text | None, Nothing] = None
+
+
+class Review(Model):
+    """What one reviewer of a consignment found."""
+
+    reviewer: PersonName
+    checklist: tuple[Check, ...]
+
+
+class IntakeEntry(Model):
+    """Where a consignment stands, with everything that led there; ``policy.intake`` says what may come next."""
+
+    consignment: ConsignmentName
+    number: Annotated[Whole, Field(ge=1)]
+    agreement: AgreementName
+    dataset: DatasetName
+    digest: Digest
+    categories: tuple[Text, ...]
+    subjects: tuple[SubjectName, ...]
+    files: Annotated[Whole, Field(ge=1)]
+    size: Annotated[Whole, Field(ge=1)]
+    received_by: PersonName
+    state: IntakeState
+    reviews: tuple[Review, ...] = ()
+    reason: Annotated[Text | None, Nothing] = None
+
+    @property
+    def key(self) -> str:
+        return self.consignment
 
 
 class StatusEntry(Model):
@@ -157,11 +244,17 @@ class StatusEntry(Model):
 
 
 class ErasureEntry(Model):
-    """A data subject who asked to be forgotten, and how far it is. From ``asked`` on nothing is admitted."""
+    """A data subject who asked to be forgotten, and how far it is. From ``asked`` on nothing is admitted.
+
+    From ``destroyed`` on it says by which receipt of the gate, or why without one; at last, which certificate.
+    """
 
     subject: SubjectName
     dataset: DatasetName
     status: Literal["asked", "barred", "destroyed", "certified"]
+    receipt: Annotated[Digest | None, Nothing] = None
+    without_receipt: Annotated[Text | None, Nothing] = None
+    certificate: Annotated[Digest | None, Nothing] = None
 
     @property
     def key(self) -> tuple[str, str]:
@@ -181,7 +274,16 @@ class ApprovalEntry(Model):
         return (self.digest, self.reviewer)
 
 
-Entry = PersonEntry | AccessEntry | ConsentEntry | DatasetEntry | StatusEntry | ErasureEntry | ApprovalEntry
+Entry = (
+    PersonEntry
+    | AccessEntry
+    | ConsentEntry
+    | DatasetEntry
+    | StatusEntry
+    | ErasureEntry
+    | IntakeEntry
+    | ApprovalEntry
+)
 
 KINDS: Mapping[str, type[Entry]] = {
     "people": PersonEntry,
@@ -190,6 +292,7 @@ KINDS: Mapping[str, type[Entry]] = {
     "dataset": DatasetEntry,
     "status": StatusEntry,
     "erasure": ErasureEntry,
+    "intake": IntakeEntry,
     "recipe-approval": ApprovalEntry,
 }
 

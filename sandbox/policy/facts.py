@@ -16,6 +16,7 @@ from sandbox.policy.entries import (
     ConsentEntry,
     DatasetEntry,
     ErasureEntry,
+    IntakeEntry,
     PersonEntry,
     StatusEntry,
 )
@@ -34,6 +35,8 @@ class DatasetLimits:
     purposes: tuple[str, ...]
     regions: tuple[str, ...]
     retention_until: datetime
+    minor_approver: str = ""
+    intake: str = "consignment"
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,7 @@ class TermsFacts:
     max_epsilon: float
     max_delta: float
     datasets: dict[str, DatasetLimits]
+    party_b: str = ""
 
     @classmethod
     def of(cls, agreement: Agreement) -> TermsFacts:
@@ -75,9 +79,16 @@ class TermsFacts:
             max_epsilon=terms.derivatives.dp.max_epsilon,
             max_delta=terms.derivatives.dp.max_delta,
             datasets={
-                dataset.id: DatasetLimits(dataset.purposes, dataset.storage.regions, dataset.retention.until)
+                dataset.id: DatasetLimits(
+                    dataset.purposes,
+                    dataset.storage.regions,
+                    dataset.retention.until,
+                    dataset.subjects.minor_access_approver or "",
+                    dataset.intake,
+                )
                 for dataset in terms.datasets
             },
+            party_b=terms.parties.b.legal_name,
         )
 
 
@@ -142,6 +153,7 @@ class InputFacts:
     agreements: tuple[str, ...]
     speakers: tuple[Speaker, ...]
     taint: str = ""
+    withdrawn: str = ""  # whose consent to it was withdrawn since: ``dataset/subject …``
 
 
 @dataclass(frozen=True)
@@ -183,6 +195,7 @@ class Facts:
     granted_at: dict[str, datetime] = field(default_factory=dict)
     consents: tuple[ConsentEntry, ...] = ()
     erasures: tuple[ErasureEntry, ...] = ()
+    intake: tuple[IntakeEntry, ...] = ()
     spending: tuple[Spend, ...] = ()
     heads: dict[str, str] = field(default_factory=dict)
 
@@ -260,10 +273,12 @@ def gather(
         heads=dict(registers.heads),
     )
     concerned = speakers(request, facts)
+    origins = facts.registered.consignments if facts.registered else ()
     return Facts(
         **{
             **facts.__dict__,
             "consents": tuple(registers.consents[s] for s in concerned if s in registers.consents),
             "erasures": tuple(registers.erasures[s] for s in concerned if s in registers.erasures),
+            "intake": tuple(registers.intake[name] for name in origins if name in registers.intake),
         }
     )

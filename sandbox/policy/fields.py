@@ -195,4 +195,5 @@ Nothing = BeforeValidator(_nothing)  # Annotated[X | None, Nothing]: null, ~ and
 SubjectName = Annotated[str, _id("subject")]
 DatasetName = Annotated[str, _id("dataset")]
 AgreementName = Annotated[str, _id("agreement")]
+ConsignmentName = Annotated[str, _id("consignment")]
 PersonName = Annotated[str, _id("person")]

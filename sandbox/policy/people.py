@@ -57,6 +57,7 @@ def live_access(request: Request, facts: Facts, dataset: str) -> tuple[AccessEnt
         if row.person == facts.name
         and row.dataset == dataset
         and row.status == "active"
+        and not row.minors
         and request.purpose in row.purposes
         and facts.now < row.until
     )
@@ -66,7 +67,10 @@ def _active(facts: Facts, dataset: str) -> list[AccessEntry]:
     return [
         row
         for row in facts.access
-        if row.person == facts.name and row.dataset == dataset and row.status == "active"
+        if row.person == facts.name
+        and row.dataset == dataset
+        and row.status == "active"
+        and not row.minors
     ]
 
 

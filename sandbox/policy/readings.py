@@ -96,6 +96,7 @@ READINGS: Mapping[str, Reading] = {
     "datasets[].retention.until": Reading(_S.MOST, "kept until"),
     "datasets[].retention.grace": Reading(_S.MOST, "kept on after that for"),
     "datasets[].storage.regions": Reading(_S.ALLOWED, "storage in"),
+    "datasets[].intake": Reading(_S.RANKED, "how recordings come in", ("consignment", "direct")),
     "access.roles": Reading(_S.ALLOWED, "access for the role"),
     "access.longest": Reading(_S.MOST, "the longest access"),
     "subprocessors[]": Reading(_S.ALLOWED, "the sub-processor"),

@@ -20,6 +20,7 @@ from sandbox.policy.entries import (
     DatasetEntry,
     Entry,
     ErasureEntry,
+    IntakeEntry,
     PersonEntry,
     StatusEntry,
     check_entry,
@@ -27,7 +28,7 @@ from sandbox.policy.entries import (
 from sandbox.policy.fields import moment
 from sandbox.statements import PublicKey, canonical_json, open_statement, sha256
 
-NAMES = ("people", "access", "consent", "dataset", "status", "erasure")
+NAMES = ("people", "access", "consent", "dataset", "status", "erasure", "intake")
 APPROVALS = "recipe-approval"
 
 
@@ -125,8 +126,10 @@ class Registers:
     statuses: Mapping[str, StatusEntry] = field(default_factory=dict)
     erasures: Mapping[tuple[str, str], ErasureEntry] = field(default_factory=dict)
     approvals: Mapping[tuple[str, str], ApprovalEntry] = field(default_factory=dict)
+    intake: Mapping[str, IntakeEntry] = field(default_factory=dict)
     granted_at: Mapping[str, datetime] = field(default_factory=dict)  # access id -> first written
     heads: Mapping[str, str] = field(default_factory=dict)
+    withdrawn_at: Mapping[tuple[str, str], datetime] = field(default_factory=dict)  # the last time, though given anew
 
     def dataset(self, name: str, version: int | None = None) -> DatasetEntry | None:
         """That version, or the newest."""
@@ -161,12 +164,15 @@ def fold(chains: Mapping[str, Sequence[Posting]]) -> Registers:
     """Every verified chain to one picture; a register that is not given is empty."""
     latest: dict[str, dict[object, Entry]] = {}
     granted_at: dict[str, datetime] = {}
+    withdrawn_at: dict[tuple[str, str], datetime] = {}
     for name, chain in chains.items():
         kept = latest.setdefault(name, {})
         for posting in chain:
             kept[posting.entry.key] = posting.entry
             if isinstance(posting.entry, AccessEntry):
                 granted_at.setdefault(posting.entry.id, posting.at)
+            if isinstance(posting.entry, ConsentEntry) and posting.entry.status == "ConsentWithdrawn":
+                withdrawn_at[posting.entry.key] = posting.at
     return Registers(
         people=latest.get("people", {}),  # type: ignore[arg-type]  # the chain's register fixes the entry's class
         access=latest.get("access", {}),  # type: ignore[arg-type]
@@ -175,6 +181,8 @@ def fold(chains: Mapping[str, Sequence[Posting]]) -> Registers:
         statuses=latest.get("status", {}),  # type: ignore[arg-type]
         erasures=latest.get("erasure", {}),  # type: ignore[arg-type]
         approvals=latest.get(APPROVALS, {}),  # type: ignore[arg-type]
+        intake=latest.get("intake", {}),  # type: ignore[arg-type]
         granted_at=granted_at,
         heads={name: chain[-1].digest if chain else "" for name, chain in chains.items()},
+        withdrawn_at=withdrawn_at,
     )

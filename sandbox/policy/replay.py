@@ -40,7 +40,8 @@ class Replayed:
         return not self.faults
 
     def to_json(self) -> dict[str, Any]:
-        said = {} if self.again is None else self.again.to_predicate()
+        again = self.again
+        said = {} if again is None else {**again.to_predicate(), "expires_why": again.expires_why}
         return {
             **said,
             "id": self.decision,

@@ -43,6 +43,7 @@ class ConsentSaid(Model):
     until: MomentOrDay | None = None
     age: Literal["adult", "14_17", "under_14"] = "adult"
     signed_by: Literal["subject", "guardian"] = "subject"
+    guardian: Flag = False  # whether there is evidence of a guardian's consent
 
 
 class PrivacyAsked(Model):
@@ -86,10 +87,15 @@ class Situation(Model):
     privacy: Annotated[PrivacyAsked | None, _NO_PRIVACY] = None
     epsilon_spent: Annotated[Number, Field(ge=0)] = 0.0
 
+    intake: Literal["accepted", "reviewed", "quarantined", "rejected", "none"] = (
+        "accepted"  # none: no consignment
+    )
+
     speakers: tuple[SubjectName, ...] = ("spk_aa", "spk_bb")
     consent: ConsentSaid = ConsentSaid()
     consent_of: dict[SubjectName, ConsentSaid] = Field(default_factory=dict)
     erased: tuple[SubjectName, ...] = ()
+    minors_approved: tuple[SubjectName, ...] = ()  # by the agreement's approver, for the purpose, for a day
 
 
 S = TypeVar("S", bound=Model)
@@ -111,7 +117,8 @@ def faults(found: Situation) -> list[tuple[str, str]]:
         for name in ("date", "person", "purpose", "dataset")
         if getattr(found, name) is None
     ]
-    for name, named in (("consent_of", tuple(found.consent_of)), ("erased", found.erased)):
+    listed = (("erased", found.erased), ("minors_approved", found.minors_approved))
+    for name, named in (("consent_of", tuple(found.consent_of)), *listed):
         wrong += [(name, f"{who} is none of the speakers") for who in named if who not in found.speakers]
     if found.tainted and not found.model:
         wrong.append(("tainted", "only a model is tainted: name it with model: NAME@VERSION"))

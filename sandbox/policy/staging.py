@@ -16,15 +16,19 @@ from sandbox.policy.entries import (
     DatasetEntry,
     ErasureEntry,
     Evidence,
+    IntakeEntry,
+    IntakeState,
     Nda,
     PersonEntry,
     Purpose,
+    Review,
     Role,
     Scope,
     StatusEntry,
     Training,
 )
 from sandbox.policy.facts import Facts, InputFacts, MachineFacts, ManifestFacts, Spend, gather
+from sandbox.policy.minors import LONGEST
 from sandbox.policy.recipe import Card
 from sandbox.policy.registers import Registers
 from sandbox.policy.situation import ConsentSaid, Situation, over
@@ -32,7 +36,7 @@ from sandbox.runs import Compute, Privacy, Request, utc
 
 YEAR = timedelta(days=365)
 RUN_TIME_S = 4 * 3600
-RECIPE, INPUT = "staged", "model"
+RECIPE, INPUT, CONSIGNMENT = "staged", "model", "cs-staged"
 _DIGEST = {
     name: digit * 64 for name, digit in (("recipe", "b"), ("manifest", "a"), ("paper", "8"), ("model", "c"))
 }
@@ -168,6 +172,8 @@ class _Stage:
             region=sealed.region,
             retention_until=said.kept_until or self.now + YEAR,
             purposes=(),
+            consignments=() if said.intake == "none" else (CONSIGNMENT,),
+            direct=said.intake == "none",
         )
         approvals = [
             ApprovalEntry(recipe=RECIPE, digest=_DIGEST["recipe"], reviewer=name) for name in said.approved_by
@@ -183,8 +189,27 @@ class _Stage:
             datasets={entry.key: entry},
             statuses=self._statuses(),
             erasures={row.key: row for row in erasures},
+            intake={} if said.intake == "none" else {CONSIGNMENT: self._intake(said.intake)},
             approvals={row.key: row for row in approvals},
-            granted_at={row.id: said.access_since or self.now for row in access},
+            granted_at={row.id: self.now if row.minors else said.access_since or self.now for row in access},
+        )
+
+    def _intake(self, state: IntakeState) -> IntakeEntry:
+        """Where the dataset's one consignment stands; two people reviewed it."""
+        reviews = tuple(Review(reviewer=name, checklist=()) for name in ("b.reviewer.1", "b.reviewer.2"))
+        return IntakeEntry(
+            consignment=CONSIGNMENT,
+            number=1,
+            agreement=self.agreement.terms.metadata.id,
+            dataset=self.dataset,
+            digest=_DIGEST["paper"],
+            categories=(),
+            subjects=self.said.speakers,
+            files=1,
+            size=1,
+            received_by="a.steward",
+            state=state,
+            reviews=reviews,
         )
 
     def _statuses(self) -> dict[str, StatusEntry]:
@@ -218,7 +243,7 @@ class _Stage:
         said = self.said
         purposes = (self.purpose,) if said.access is None else said.access
         if not purposes:
-            return []
+            return self._approvals()
         longest = self.agreement.terms.access.longest
         return [
             AccessEntry(
@@ -229,6 +254,26 @@ class _Stage:
                 until=said.access_until or longest.after(said.access_since or self.now),
                 approved_by=said.access_approved_by,
                 status="active",
+            ),
+            *self._approvals(),
+        ]
+
+    def _approvals(self) -> list[AccessEntry]:
+        """Access to the minors that the approver of the agreement let this person have."""
+        limits = self.agreement.terms.dataset(self.dataset)
+        approver = limits.subjects.minor_access_approver if limits else None
+        if not self.said.minors_approved or approver is None:
+            return []
+        return [
+            AccessEntry(
+                id="ac-minors",
+                person=self.person,
+                dataset=self.dataset,
+                purposes=(self.purpose,),
+                until=self.now + LONGEST,
+                approved_by=approver,
+                status="active",
+                minors=self.said.minors_approved,
             )
         ]
 
@@ -247,5 +292,6 @@ class _Stage:
                 "age_band": given.age,
                 "evidence": Evidence(sha256=_DIGEST["paper"], signed_by=given.signed_by),
                 "scope": Scope.model_validate(dict.fromkeys(given.scope, True)),
+                "guardian_evidence": {"sha256": _DIGEST["paper"]} if given.guardian else None,
             }
         )

@@ -172,6 +172,7 @@ class DatasetTerms(Model):
     purposes: tuple[Text, ...]
     retention: Retention
     storage: Storage
+    intake: Literal["consignment", "direct"] = "consignment"  # direct: the steward seals without two reviews
 
 
 class AccessTerms(Model):

@@ -60,10 +60,18 @@ class SignedRun:
     outcome: Outcome | None = None
     model: ModelRecord | None = None
     taint: str = ""
+    withdrawn: str = ""
     settled: Mapping[str, str] = field(default_factory=dict)  # gov.* tags written at settling
 
     def tags(self) -> dict[str, str]:
-        return {**tags.governance(self.grant, self.grant_digest, self.taint), **self.settled}
+        facts = tags.governance(self.grant, self.grant_digest, self.taint)
+        return {**facts, **tags.withdrawal(self.withdrawn), **self.settled}
+
+    def model_facts(self) -> dict[str, str]:
+        """Those of its model. Raises ValueError when it made none."""
+        if self.model is None:
+            raise ValueError("this run made no model")
+        return tags.model_facts(self.grant, self.grant_digest, self.model, self.taint, self.withdrawn)
 
 
 @dataclass(frozen=True)
@@ -135,9 +143,7 @@ def _model(kind: str, name: str, one: SignedRun, shown: list[Shown]) -> list[Dif
     found = [
         Difference(f"{kind}.copied", name, f"a second one claims it: {extra.place}") for extra in shown[1:]
     ]
-    return found + _tags(
-        name, tags.model_facts(one.grant, one.grant_digest, one.model, one.taint), shown[0].tags
-    )
+    return found + _tags(name, one.model_facts(), shown[0].tags)
 
 
 def _tags(name: str, wanted: Mapping[str, str], shown: Mapping[str, str]) -> list[Difference]:

@@ -11,12 +11,15 @@ from sandbox.tracking.reconcile import SignedRun
 from sandbox.tracking.tags import ModelRecord
 
 
-def signed_runs(statements: Iterable[Statement], taints: Mapping[str, str]) -> tuple[SignedRun, ...]:
-    """One for each signed grant. ``taints`` are reasons by model id (``name@version``).
+def signed_runs(
+    statements: Iterable[Statement], taints: Mapping[str, str], withdrawn: Mapping[str, str] | None = None
+) -> tuple[SignedRun, ...]:
+    """One for each signed grant. ``taints`` are reasons by model id (``name@version``), ``withdrawn`` whose consents.
 
     Raises StatementError when a statement verifies and does not hold what its name promises.
     """
     by_digest = {found.digest: found for found in statements}
+    marks = withdrawn or {}
     try:
         models = {
             str(found.predicate["run"]): _model(found, by_digest)
@@ -26,7 +29,11 @@ def signed_runs(statements: Iterable[Statement], taints: Mapping[str, str]) -> t
         ends = {str(found.predicate["run"]): found for found in by_digest.values() if found.name == "run"}
         return tuple(
             _run(
-                found, ends.get(str(found.predicate["run"])), models.get(str(found.predicate["run"])), taints
+                found,
+                ends.get(str(found.predicate["run"])),
+                models.get(str(found.predicate["run"])),
+                taints,
+                marks,
             )
             for found in by_digest.values()
             if found.name == "grant"
@@ -36,7 +43,11 @@ def signed_runs(statements: Iterable[Statement], taints: Mapping[str, str]) -> t
 
 
 def _run(
-    grant: Statement, end: Statement | None, model: ModelRecord | None, taints: Mapping[str, str]
+    grant: Statement,
+    end: Statement | None,
+    model: ModelRecord | None,
+    taints: Mapping[str, str],
+    marks: Mapping[str, str],
 ) -> SignedRun:
     if end is None:
         return SignedRun(Grant.from_predicate(grant.predicate), grant.digest)
@@ -46,8 +57,8 @@ def _run(
         settled["gov.epsilon"] = f"{epsilon:g}"
     # A model that was signed for and then could not be evidenced is no result of a run that failed.
     kept = model if outcome is Outcome.FINISHED else None
-    taint = taints.get(kept.id, "") if kept is not None else ""
-    return SignedRun(Grant.from_predicate(grant.predicate), grant.digest, outcome, kept, taint, settled)
+    taint, mark = (taints.get(kept.id, ""), marks.get(kept.id, "")) if kept is not None else ("", "")
+    return SignedRun(Grant.from_predicate(grant.predicate), grant.digest, outcome, kept, taint, mark, settled)
 
 
 def _model(statement: Statement, by_digest: Mapping[str, Statement]) -> ModelRecord:

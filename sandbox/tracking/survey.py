@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from sandbox.tracking import tags
 from sandbox.tracking.client import translated
 from sandbox.tracking.reconcile import Actual, Difference, Shown, SignedRun, compare
 from sandbox.tracking.view import Tracking
@@ -88,7 +87,7 @@ def repair(tracking: Tracking, expected: Iterable[SignedRun]) -> tuple[Differenc
 def _repair_models(tracking: Tracking, signed: dict[str, SignedRun]) -> None:
     client = tracking.client
     wanted = {
-        one.model.id: tags.model_facts(one.grant, one.grant_digest, one.model, one.taint)
+        one.model.id: one.model_facts()
         for one in signed.values()
         if one.model is not None
     }

@@ -16,6 +16,7 @@ from sandbox.statements import canonical_json, sha256
 
 CLEAN = "none"
 DENIED = "denied"
+WITHDRAWN = "gov.withdrawn"
 MAX_VALUE = 5000  # bytes of a tag in MLflow's tables
 BANNER = (
     "**Confidential. Derivative results of Party A.** Everything here was made from Party A's data under agreement "
@@ -91,10 +92,18 @@ def governance(grant: Grant, grant_digest: str, taint: str = "") -> dict[str, st
     }
 
 
-def model_facts(grant: Grant, grant_digest: str, model: ModelRecord, taint: str = "") -> dict[str, str]:
+def withdrawal(whose: str) -> dict[str, str]:
+    """Whose consent to a model was withdrawn since it was made; no tag at all while that is nobody."""
+    return {WITHDRAWN: whose[:MAX_VALUE]} if whose else {}
+
+
+def model_facts(
+    grant: Grant, grant_digest: str, model: ModelRecord, taint: str = "", withdrawn: str = ""
+) -> dict[str, str]:
     """The run's facts, and which sealed bytes the model is."""
     return {
         **governance(grant, grant_digest, taint),
+        **withdrawal(withdrawn),
         "gov.model": model.id,
         "gov.artifact": model.path,
         "gov.artifact_sha256": model.sha256,
@@ -108,7 +117,7 @@ def params(grant: Grant, grant_digest: str) -> dict[str, str]:
     return {**{name: str(value) for name, value in grant.parameters.items()}, **facts}
 
 
-CHANGING = frozenset({"gov.taint", "gov.release"})
+CHANGING = frozenset({"gov.taint", "gov.release", WITHDRAWN})
 
 
 def profile(grant: Grant, grant_digest: str) -> str:

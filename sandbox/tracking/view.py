@@ -44,11 +44,11 @@ class Tracking:
     def __init__(
         self, uri: str, artifacts: str | None = None, clock: Callable[[], float] = time.time
     ) -> None:
-        self._uri, self._artifacts, self._clock = uri, artifacts, clock
+        self.uri, self._artifacts, self._clock = uri, artifacts, clock
 
     @cached_property
     def client(self) -> MlflowClient:
-        return connect(self._uri)
+        return connect(self.uri)
 
     def open_run(self, grant: Grant, grant_digest: str) -> str:
         """The id of the run in MLflow, with tags, then params, then dataset inputs: all before any recipe exists.
@@ -111,18 +111,23 @@ class Tracking:
 
     def taint(self, run: str, model: str | None, why: str) -> None:
         """Mark a run (``r-…``) and its model (``name@version``) as not to be used any more. Raises Unreachable."""
+        self._mark(run, model, "gov.taint", why)
+
+    def mark_withdrawn(self, run: str, model: str, whose: str) -> None:
+        """Show on a run and its model whose consent was withdrawn since. Raises Unreachable."""
+        self._mark(run, model, tags.WITHDRAWN, whose)
+
+    def _mark(self, run: str, model: str | None, key: str, why: str) -> None:
         client = self.client
         with translated():
             found = self.find(run)
             if found is not None:
-                client.set_tag(found.info.run_id, "gov.taint", why[: tags.MAX_VALUE])
+                client.set_tag(found.info.run_id, key, why[: tags.MAX_VALUE])
             if model is not None:
                 for version in client.search_model_versions(f"tags.`gov.model` = '{model}'"):
-                    client.set_model_version_tag(
-                        version.name, version.version, "gov.taint", why[: tags.MAX_VALUE]
-                    )
+                    client.set_model_version_tag(version.name, version.version, key, why[: tags.MAX_VALUE])
                 for logged in self._logged(model):
-                    client.set_logged_model_tags(logged.model_id, {"gov.taint": why[: tags.MAX_VALUE]})
+                    client.set_logged_model_tags(logged.model_id, {key: why[: tags.MAX_VALUE]})
 
     def survey(self) -> Actual:
         """Everything that MLflow shows. Raises Unreachable."""

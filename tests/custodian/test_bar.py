@@ -63,9 +63,16 @@ def test_a_withdrawal_bars_at_once_and_that_subject_alone(sealed):
 
 
 def test_a_consent_that_ran_out_bars_at_the_next_refresh(sealed):
+    import_consents(sealed, STEWARD, [consent("spk_anna", expires="2026-12-01")])
+    sealed.clock.now = NOW + timedelta(days=10)
+    refresh_policies(sealed, "digits")
+    assert sealed.vault.policies["digits/train"] == ["spk_anna"]
+
+
+def test_no_policy_once_the_dataset_may_not_be_kept(sealed):
     sealed.clock.now = NOW + timedelta(days=100)
     refresh_policies(sealed, "digits")
-    assert sealed.vault.policies["digits/train"] == ["spk_anna", "spk_ben0"]
+    assert sealed.vault.policies == {}
 
 
 def test_no_policy_for_a_purpose_that_the_dataset_was_not_given_for(sealed):

@@ -72,6 +72,9 @@ def running(real_vault: RealVault, tmp_path_factory: pytest.TempPathFactory) -> 
         "custodian/agreements",
     ):
         (state / name).mkdir(parents=True)
+    (state / "app" / "configs").mkdir()
+    (state / "app" / "configs" / "storage.yaml").write_text("sealed: local\n")
+    (state / "app" / "configs" / "backup.yaml").write_text("snapshot_days: 30\n")
     (state / "app" / "ca.pem").write_text(real_vault.ca_pem)
     public = {
         "vault_addr": real_vault.addr,
@@ -172,10 +175,24 @@ def test_real_speech_goes_through_the_whole_house(
                 opened(session)
             session.close()
         with contextlib.suppress(NotFound):  # the second time there is nothing left to erase
-            approver.post("/v1/erasures", {"subject": ANNA})
+            _forget(approver)
     gate.close()
     log = (state / "custodian/private/custodian.log").read_text()
     assert first["password"] not in log and password not in log and "seven" not in log
     for path in (state / "custodian").rglob("*"):
         if path.is_file() and path.name != "first-login.json":
             assert password.encode() not in path.read_bytes(), path
+
+
+def _forget(approver: Service) -> None:
+    """Every step of an erasure, as the command line takes them where the gate is gone."""
+    approver.post("/v1/erasures", {"subject": ANNA})
+    speakers = [["digits", ANNA]]
+    body = {"speakers": speakers, "without_receipt": "there is no gate in this test"}
+    lines = approver.stream(
+        "/v1/erasures/destroy", [json.dumps(body).encode()], media_type="application/json"
+    )
+    assert [line["event"] for line in lines] == ["destroying", "destroyed"]
+    made = approver.post("/v1/erasures/certify", {"speakers": speakers})["certificates"]
+    assert approver.get(f"/v1/certificates/{ANNA}")["certificates"] == made
+    assert len(approver.get_bytes("/v1/erasure-list").splitlines()) == 4

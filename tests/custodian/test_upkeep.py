@@ -53,9 +53,9 @@ def test_an_unreachable_vault_is_asked_again(desk):
 
 
 def test_a_consent_that_ran_out_bars_without_anybody_asking(desk):
-    import_consents(desk, STEWARD, [consent("spk_anna")])
+    import_consents(desk, STEWARD, [consent("spk_anna", expires="2026-12-01")])
     list(seal_upload(desk, STEWARD, upload([(facts(0), wave(0))])))
-    desk.clock.now = NOW + timedelta(days=100)
+    desk.clock.now = NOW + timedelta(days=10)
     upkeep(desk, lambda: 1800, Stop(1), lambda: None)
     assert desk.vault.policies["digits/train"] == ["spk_anna"]
 

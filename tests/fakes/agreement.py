@@ -19,6 +19,7 @@ def agreement_yaml(
     dataset: str = "digits",
     model: str = "entrusted",
     complete: str = "true",
+    intake: str = "direct",
 ) -> bytes:
     return f"""\
 apiVersion: voice-sandbox/v1alpha1
@@ -64,6 +65,7 @@ datasets:
     purposes: [train, test]
     retention: {{until: 2027-01-31T23:59:59+08:00, on_expiry: destroy, grace: P0D}}
     storage: {{regions: [CN-AH]}}
+    intake: {intake}
 access: {{roles: [ml_engineer], longest: P1Y}}
 subprocessors: []
 residency: {{process_in: [CN], remote_access_from: [CN], default: deny}}

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from sandbox.consignment.envelope import draw_private
 from sandbox.errors import Conflict, EvidenceMismatch
 from sandbox.vault.heads import Kept
 from tests.fakes.keys import Keys
@@ -20,6 +21,7 @@ class FakeCustody(Keys):
     people: dict[str, str] = field(default_factory=dict)
     disabled: set[str] = field(default_factory=set)
     derivatives: set[str] = field(default_factory=set)
+    intake: bytes = field(default_factory=draw_private)
 
     def head(self, dataset: str) -> Kept:
         return self.heads.get(f"datasets/{dataset}", Kept({}, 0))
@@ -58,6 +60,9 @@ class FakeCustody(Keys):
     def add_person(self, name: str, password: str) -> None:
         self.people[name] = password
         self.disabled.discard(name)
+
+    def intake_key(self) -> bytes:
+        return self.intake
 
     def disable_person(self, name: str) -> None:
         self.disabled.add(name)

@@ -23,6 +23,7 @@ class FakeTracking:
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     facts: dict[str, Mapping[str, str]] = field(default_factory=dict)
     taints: dict[str, str] = field(default_factory=dict)
+    withdrawn: dict[str, str] = field(default_factory=dict)  # model -> whose consents
     digests: dict[str, str] = field(default_factory=dict)  # run -> its grant's
     records: dict[str, ModelRecord] = field(default_factory=dict)
     fault: SandboxError | None = None
@@ -53,6 +54,10 @@ class FakeTracking:
         self._answer()
         self.taints[model or run] = why
 
+    def mark_withdrawn(self, run: str, model: str, whose: str) -> None:
+        self._answer()
+        self.withdrawn[model] = whose
+
     def survey(self) -> Actual:
         """Everything that was told, as it would be shown."""
         models = tuple(self._model(name, run) for name, run in self.models.items())
@@ -65,6 +70,8 @@ class FakeTracking:
             place = self.open_run(one.grant, one.grant_digest)
             if one.model is not None:
                 self.register_model(place, one.grant, one.grant_digest, one.model, one.taint)
+                if one.withdrawn:
+                    self.withdrawn[one.model.id] = one.withdrawn
             if one.outcome is not None:
                 self.settle_run(place, one.outcome, one.settled)
         return compare(signed, self.survey())
@@ -73,13 +80,13 @@ class FakeTracking:
         grant, digest, place = self.runs[run], self.digests[run], f"ml-{run}"
         model = next((name for name, made_by in self.models.items() if made_by == run), run)
         facts = {**tags.governance(grant, digest, self.taints.get(model, "")), **self.facts.get(place, {})}
+        facts |= tags.withdrawal(self.withdrawn.get(model, ""))
         status = self.outcomes[place].name if place in self.outcomes else "RUNNING"
         return Shown(run, place, facts, tags.params(grant, digest), status=status)
 
     def _model(self, name: str, run: str) -> Shown:
-        facts = tags.model_facts(
-            self.runs[run], self.digests[run], self.records[name], self.taints.get(name, "")
-        )
+        marks = (self.taints.get(name, ""), self.withdrawn.get(name, ""))
+        facts = tags.model_facts(self.runs[run], self.digests[run], self.records[name], *marks)
         return Shown(name, name, facts)
 
     def _answer(self) -> None:

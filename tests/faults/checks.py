@@ -119,7 +119,7 @@ def _log_verifies(world: World, gate: Gate) -> Iterator[str]:
 def _reconciled(world: World, gate: Gate, *, told: bool) -> Iterator[str]:
     """What was signed is what MLflow shows: at once where it was there, after a repair where it was not."""
     found = _evidence(gate)
-    signed = signed_runs(found.statements.values(), found.taints)
+    signed = signed_runs(found.statements.values(), found.taints, found.withdrawn)
     if told:
         for other in compare(signed, world.tracking.survey()):
             yield f"{other.kind} {other.subject}: {other.what}"

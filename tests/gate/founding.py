@@ -64,7 +64,7 @@ def copied(founded: World, state: Path) -> World:
     shutil.copytree(founded.state, state, dirs_exist_ok=True)
     clock = Clock(NOW)
     vault = FakeVault(lambda: clock().timestamp())
-    for name in ("keys", "kept", "policies", "people", "tokens", "wraps"):
+    for name in ("keys", "versions", "kept", "policies", "people", "tokens", "wraps"):
         setattr(vault, name, copy.deepcopy(getattr(founded.vault, name)))
     vault.signing = founded.vault.signing
     return World(state, vault, clock)

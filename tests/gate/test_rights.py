@@ -8,11 +8,11 @@ import pytest
 import sqlalchemy as sa
 
 from sandbox.custodian.consent import withdraw_consent
-from sandbox.custodian.erase import erase
 from sandbox.errors import CredentialError, Refused, Unreachable
 from sandbox.gate import rights, upkeep
 from sandbox.gate.invariants import broken
 from sandbox.gate.tables import models
+from tests.fakes.erasing import erase
 from tests.fakes.studio import STEWARD
 from tests.gate import scripts
 from tests.gate.test_crashes import dies, revive

@@ -11,13 +11,14 @@ from typing import Any
 import sqlalchemy as sa
 
 from sandbox import audit
-from sandbox.custodian.erase import erase
+from sandbox.custodian.consent import withdraw_consent
 from sandbox.gate import chronicle, leases, mark, tables
 from sandbox.gate.gate import Gate
 from sandbox.gate.invariants import broken
 from sandbox.isolation.launcher_client import Found
 from sandbox.runs import RunState
 from sandbox.statements import sha256
+from tests.fakes.erasing import erase
 from tests.fakes.studio import STEWARD
 from tests.gate.world import ANNA, DATASET, World, admit
 
@@ -289,6 +290,10 @@ def _erased_and_not_tainted(house: House) -> None:
     erase(house.world.desk, STEWARD, ANNA, DATASET)
 
 
+def _withdrawn_and_not_marked(house: House) -> None:
+    withdraw_consent(house.world.desk, STEWARD, DATASET, ANNA)
+
+
 def _registers_tampered(house: House) -> None:
     (house.gate.house.places.registers / "people" / "1.dsse.json").unlink()
 
@@ -315,6 +320,11 @@ PLANTED: dict[str, tuple[str, Callable[[House], None], str]] = {
     "a statement lost": ("5", _statement_lost, "is gone, or is another"),
     "a statement replaced": ("5", _statement_replaced, "is gone, or is another"),
     "a taint without an entry": ("5", _tainted_without_an_entry, "the taint hum@1 quietly"),
+    "a mark without an entry": (
+        "5",
+        _row_without_entry(tables.withdrawals, model="hum@1", dataset=DATASET, subject=ANNA, at=""),
+        "the withdrawal hum@1",
+    ),
     "an incident without an entry": (
         "5",
         _row_without_entry(
@@ -351,5 +361,6 @@ PLANTED: dict[str, tuple[str, Callable[[House], None], str]] = {
     "a model of a failed run": ("9", _model_of("failed"), "was failed"),
     "a model of a killed run": ("9", _model_of("killed"), "was killed"),
     "erased and not tainted": ("10", _erased_and_not_tainted, "is not tainted"),
+    "withdrawn and not marked": ("10", _withdrawn_and_not_marked, "who withdrew, and is not marked"),
     "registers tampered with": ("10", _registers_tampered, "cannot be told"),
 }

@@ -98,6 +98,7 @@ class World:
     settings: Settings = SETTINGS
     tracking: FakeTracking = field(default_factory=FakeTracking)
     gates: list[Gate] = field(default_factory=list)
+    sealed: Callable[[Any], Any] | None = None  # None: datasets lie in the custodian's folder
     hangs: dict[str, tuple[str, ...]] = field(default_factory=dict)  # hand -> calls that hang
     hanging: dict[str, Hanging] = field(default_factory=dict)
 
@@ -135,6 +136,7 @@ class World:
                 clock=self.clock,
                 store=WiredStore(self.places.database, power),
                 alone=alone,
+                sealed=self.sealed,
             )
         )
         self.power = power

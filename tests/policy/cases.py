@@ -38,6 +38,53 @@ def consents(scope: dict[str, bool] | None = None, **changes: Any) -> World:
     return with_registers(consent=[w.consent("spk_aa", scope, **changes), w.consent("spk_bb")])
 
 
+def minor(age_band: str, *, guardian: bool = False, **approval: Any) -> World:
+    """A minor speaks, and the approver whom the agreement names approved this person's access until tomorrow."""
+    old, new = "aged_14_17: 0}", "aged_14_17: 0, minor_access_approver: a.approver.9}"
+    text = w.DEMO.decode().replace(old, new, 1).encode()
+    digest = sha256(text)
+    row = {
+        "id": "ac-minor",
+        "minors": ["spk_aa"],
+        "purposes": ["train"],
+        "until": "2026-12-02T09:00:00+08:00",
+    }
+    row = w.access(**{**row, "approved_by": "a.approver.9", **approval})
+    evidence = {"sha256": "9" * 64} if guardian else None
+    known = w.registers(
+        status=[w.status(digest=digest)],
+        dataset=[w.dataset(agreement_digest=digest)],
+        consent=[w.consent("spk_aa", age_band=age_band, guardian_evidence=evidence), w.consent("spk_bb")],
+        access=[w.access(), row],
+    )
+    known = replace(known, granted_at={**known.granted_at, "ac-minor": datetime(2026, 12, 1, 2, tzinfo=UTC)})
+    return run(
+        agreement=Agreement(w.terms(old, new), digest),
+        registers=known,
+        manifest=w.manifest(agreement_digest=digest),
+    )
+
+
+def abroad(**scope: Any) -> World:
+    """The agreement lets a machine in China process what lies in the EU; nobody but spk_bb was asked."""
+    old, new = "process_in: [EU]", "process_in: [EU, CN]"
+    digest = sha256(w.DEMO.decode().replace(old, new, 1).encode())
+    known = w.registers(
+        status=[w.status(digest=digest)],
+        dataset=[w.dataset(agreement_digest=digest)],
+        consent=[
+            w.consent("spk_aa", {"cross_border": scope} if scope else None),
+            w.consent("spk_bb", {"cross_border": {"allowed": True, "recipients": ["CN"]}}),
+        ],
+    )
+    return run(
+        agreement=Agreement(w.terms(old, new), digest),
+        registers=known,
+        manifest=w.manifest(agreement_digest=digest),
+        machine=_machine(region="cn-ah"),
+    )
+
+
 def signed(old: str, new: str, **changes: Any) -> World:
     """The agreement says something else, and everything else knows it."""
     text = w.DEMO.decode().replace(old, new, 1).encode()
@@ -135,6 +182,7 @@ CASES: dict[str, Callable[[], World]] = {
     "dataset.unexpected": lambda: run(recipe=w.card(dataset="none", dp="none")),
     "dataset.unknown": _other_manifest,
     "dataset.unregistered": lambda: sealed({"subjects": ["spk_aa"]}),
+    "dataset.not_reviewed": lambda: signed("    intake: direct\n", ""),
     "dataset.not_listed": lambda: signed("- id: digits", "- id: other"),
     "dataset.foreign": lambda: sealed(agreement="dsa-2026-0002"),
     "dataset.agreement_outdated": lambda: sealed(agreement_digest="f" * 64),
@@ -149,6 +197,7 @@ CASES: dict[str, Callable[[], World]] = {
     ),
     "input.unknown": lambda: evaluation(inputs={"model": w.model(model="digits@2")}),
     "input.tainted": lambda: evaluation(inputs={"model": w.model(taint="spk_aa was erased")}),
+    "input.withdrawn": lambda: evaluation(inputs={"model": w.model(withdrawn="digits/spk_aa")}),
     "input.foreign": lambda: evaluation(inputs={"model": w.model(agreements=(w.AGREEMENT, "dsa-2026-0002"))}),
     "consent.missing": lambda: with_registers(consent=[w.consent("spk_aa")]),
     "consent.withdrawn": lambda: consents(status="ConsentWithdrawn"),
@@ -157,9 +206,11 @@ CASES: dict[str, Callable[[], World]] = {
     "consent.not_yet": lambda: consents(given_at="2026-12-02"),
     "consent.scope_missing": lambda: consents({"ai_synthesis_of_my_voice": False}),
     "subject.minor": lambda: consents(age_band="14_17"),
+    "consent.guardian_missing": lambda: minor("under_14"),
     "consent.not_own": lambda: consents(evidence={"sha256": "8" * 64, "signed_by": "guardian"}),
     "region.processing": lambda: run(machine=_machine(region="us-east")),
     "region.storage": lambda: sealed(region="CN-AH"),
+    "consent.cross_border": abroad,
     "privacy.required": lambda: signed("dp: {required: false", "dp: {required: true"),
     "privacy.unit": lambda: private(replace(w.PRIVATE, unit="utterance")),
     "privacy.unsupported": lambda: private(recipe=w.card(dp="none")),

@@ -70,6 +70,7 @@ ONE = [
     ("datasets[digits].retention.until", "retention: {until: 2035", "retention: {until: 2034", "narrows"),
     ("datasets[digits].retention.grace", "grace: P0D", "grace: P7D", "widens"),
     ("datasets[digits].storage.regions", "storage: {regions: [EU]}", "storage: {regions: [EU, CN]}", "widens"),
+    ("datasets[digits].intake", "    intake: direct\n", "", "narrows"),
     ("datasets[digits].legal_basis.type", "type: consent", "type: contract", "widens"),
     ("datasets[digits].legal_basis.separate_consent", "separate_consent: true", "separate_consent: false", "widens"),
     ("datasets[digits].notice_given.method", "method: true", "method: false", "widens"),

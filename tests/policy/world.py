@@ -132,6 +132,7 @@ def registers(**changes: Any) -> Registers:
         "dataset": [dataset()],
         "status": [status()],
         "erasure": [],
+        "intake": [],
         "recipe-approval": [approval("b.privacy.1"), approval("b.privacy.2")],
         **{name.replace("_", "-"): entries for name, entries in changes.items()},
     }
@@ -142,6 +143,7 @@ def registers(**changes: Any) -> Registers:
         datasets=_entries("dataset", *found["dataset"]),
         statuses=_entries("status", *found["status"]),
         erasures=_entries("erasure", *found["erasure"]),
+        intake=_entries("intake", *found["intake"]),
         approvals=_entries("recipe-approval", *found["recipe-approval"]),
         granted_at={entry["id"]: datetime(2026, 11, 1, tzinfo=UTC) for entry in found["access"]},
         heads={"people": "d" * 64},

@@ -35,7 +35,7 @@ def _forge_param(tracking: Tracking) -> None:
     """Params are write-once through MLflow; somebody at the database can still change them."""
     import sqlite3
 
-    path = tracking._uri.removeprefix("sqlite:///")
+    path = tracking.uri.removeprefix("sqlite:///")
     with sqlite3.connect(path) as database:
         database.execute("UPDATE params SET value = 'public' WHERE key = 'gov.classification'")
 
