@@ -41,7 +41,7 @@ help:  ## this list
 
 packages:
 	@sh setup/packages.sh
-host: packages
+host: packages  ## set up the command line: .venv/bin/sandbox
 	@sh setup/venv.sh host
 train: host
 	@sh setup/venv.sh train

@@ -117,6 +117,15 @@ class StatementError(EvidenceMismatch):
     code = "statement.invalid"
 
 
+# Consignments
+
+
+class ConsignmentError(EvidenceMismatch):
+    """A consignment is not what Party A signed, or cannot be read. Nothing of it was kept."""
+
+    code = "consignment.invalid"
+
+
 # Sealed data
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import Any, NewType
 
 from sandbox.errors import SealBroken, Usage
@@ -30,6 +30,7 @@ _PATTERNS = {
     "run": re.compile(r"r-[a-z0-9]{4,16}"),
     "grant": re.compile(r"g-[a-z0-9]{4,16}"),
     "agreement": re.compile(r"[a-z][a-z0-9-]{0,47}"),
+    "consignment": re.compile(r"cs-[a-z0-9]{4,16}"),
     "person": re.compile(r"[a-z][a-z0-9]*(\.[a-z0-9]+){0,3}"),
     "sha256": re.compile(r"[0-9a-f]{64}"),
 }
@@ -124,7 +125,8 @@ class Manifest:
     created_at: str
 
     def to_predicate(self) -> dict[str, Any]:
-        return asdict(self)
+        said = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {**said, "shards": [{"sha256": shard.sha256, "size": shard.size} for shard in self.shards]}
 
     @classmethod
     def from_predicate(cls, predicate: Mapping[str, Any]) -> Manifest:

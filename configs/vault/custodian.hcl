@@ -6,10 +6,9 @@ path "subjects/keys/+" {
 }
 path "subjects/keys/+/config" { # unpinned, exportable=true could be set later
   capabilities       = ["update"]
-  allowed_parameters = { "deletion_allowed" = [true], "min_decryption_version" = [], "min_encryption_version" = [] }
+  allowed_parameters = { "deletion_allowed" = [true], "min_decryption_version" = [] }
 }
 path "subjects/keys/+/rotate"   { capabilities = ["update"] }
-path "subjects/keys/+/trim"     { capabilities = ["update"] }
 path "subjects/encrypt/+"       { capabilities = ["update"] } # wraps data keys drawn locally
 path "subjects/rewrap/+"        { capabilities = ["update"] }
 path "subjects/decrypt/index.*" { capabilities = ["update"] } # a dataset's index, never a voice
@@ -22,6 +21,7 @@ path "derivatives/keys/+" {
 
 path "kv/data/datasets/+"       { capabilities = ["create", "read", "update"] }
 path "kv/data/registers"        { capabilities = ["create", "read", "update"] }
+path "kv/data/intake"           { capabilities = ["create", "read"] } # the intake key: made once, never replaced
 path "sign/sign/custodian"      { capabilities = ["update"] }
 path "sign/keys/custodian"      { capabilities = ["read"] }
 path "sign/keys/gate"           { capabilities = ["read"] }

@@ -111,6 +111,26 @@ def pack(file: Path) -> None:
 
 
 @audit.command()
+@click.argument("file", type=FILE)
+@click.option("--trust", type=FILE, help="Trust anchors that you keep yourself; else the installation's.")
+def certificate(file: Path, trust: Path | None) -> None:
+    """\b
+    sandbox audit certificate erasure-spk_7f3a-digits.dsse.json --trust trust.json
+
+    Offline: both signatures, every field, the erasure's place in the gate's log. Exit code 6: it does not hold.
+    """
+    from sandbox.cli.audit_certificate import rendering, verified
+
+    here = current()
+    found = verified(file, here.state, trust)
+    if here.as_json:
+        here.emit({"holds": True, "digest": found.digest, **found.said})
+        return
+    click.echo(f"{marks(sys.stdout).good} holds      {file}")
+    grid(here.console, ("", ""), rendering(found))
+
+
+@audit.command()
 @click.option("--trust", type=FILE, help="Trust anchors that you keep yourself; else the installation's.")
 def reconcile(trust: Path | None) -> int:
     """\b
@@ -152,7 +172,7 @@ def _left(here: Context, differences: Sequence[Mapping[str, Any]], none: str) ->
     return EvidenceMismatch.exit_code if differences else 0
 
 
-@audit.command()
+@audit.command(short_help="From a voice, a run or a model to all that came of it.")
 @click.option("--subject", default="", help="A data subject: everything that was made from that voice.")
 @click.option("--run", default="", help="A run: whose voices it heard, what it made.")
 @click.option("--model", default="", help="A model (digits@1).")
@@ -183,7 +203,7 @@ def lineage(subject: str, run: str, model: str) -> None:
             here.console.print(line, markup=False, soft_wrap=True)
 
 
-@audit.command("log")
+@audit.command("log", short_help="Decisions, states, people, incidents: one entry each.")
 @click.option("--last", default=SHOWN, show_default=True, help="How many entries, newest last.")
 def log_(last: int) -> None:
     """\b

@@ -1,4 +1,4 @@
-"""`sandbox data seal|list|show|verify`: Party A's recordings, from a folder to ciphertext."""
+"""`sandbox data seal|list|show|verify|pack|receive`: Party A's recordings, from a folder to ciphertext."""
 
 from __future__ import annotations
 
@@ -9,6 +9,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sandbox.cli.context import Context, current
+from sandbox.cli.data_pack import pack, receipt_verify
+from sandbox.cli.data_receive import intake_key, receive
+from sandbox.cli.data_retention import destroy, due
+from sandbox.cli.data_versions import compact, correct, records, rewrap
+from sandbox.cli.data_view import count_of
 from sandbox.cli.show import grid, local_time, marks, thousands
 from sandbox.errors import RunFailed
 
@@ -24,13 +29,15 @@ def data() -> None:
     """
 
 
-@data.command()
+@data.command(short_help="Seals a folder of recordings, or shows what it would do.")
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False, exists=True))
 @click.option("--dataset", help="Its name in the agreement.")
 @click.option("--agreement", help="The agreement in force that lists it.")
 @click.option("--subject", default="", help="The speaker's pseudonym, where the folder names none: spk_…")
 @click.option(
-    "--subjects", type=click.Path(path_type=Path, dir_okay=False, exists=True), help="CSV: speaker,subject."
+    "--subjects",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="Lines of NAME,spk_…: the folder's speakers by their pseudonyms.",
 )
 @click.option("--language", default="", help="Where the folder names none: en, pt-BR")
 @click.option("--region", default="", help="Where it is stored, if the agreement allows several.")
@@ -41,7 +48,13 @@ def data() -> None:
     "--resample", type=click.IntRange(8_000, 96_000), help="Change every recording to this rate in Hz."
 )
 @click.option(
+    "--loudness", type=click.FloatRange(-40, -10), help="Bring every recording to this loudness in LUFS: -23"
+)
+@click.option(
     "--max-seconds", type=click.FloatRange(0, 300, min_open=True), help="The longest utterance taken (60)."
+)
+@click.option(
+    "--records", type=click.Path(path_type=Path, dir_okay=False), help="Write which file became which record."
 )
 @click.option("--dry-run", is_flag=True, help="Show what would be sealed and what set aside; send nothing.")
 def seal(
@@ -51,6 +64,7 @@ def seal(
     subject: str,
     subjects: Path | None,
     language: str,
+    records: Path | None,
     dry_run: bool,
     **wishes: Any,
 ) -> None:
@@ -74,16 +88,21 @@ def seal(
 
         rehearse_sealing(here, folder, recognise(folder).name, found, wishes)
     else:
-        _send(here, str(dataset), str(agreement), found, wishes)
+        _send(here, str(dataset), str(agreement), found, wishes, records)
 
 
 def _send(
-    here: Context, dataset: str, agreement: str, found: list[Recording], wishes: Mapping[str, Any]
+    here: Context,
+    dataset: str,
+    agreement: str,
+    found: list[Recording],
+    wishes: Mapping[str, Any],
+    records: Path | None,
 ) -> None:
     from sandbox.cli.data_view import SealView
 
     request = {"dataset": dataset, "agreement": agreement, **{k: v for k, v in wishes.items() if v}}
-    with here.custodian() as custodian, SealView(here, dataset, len(found)) as view:
+    with here.custodian() as custodian, SealView(here, dataset, len(found), records) as view:
         for line in custodian.stream("/v1/seals", _upload(request, view.counted(found))):
             view.seen(line)
 
@@ -92,6 +111,8 @@ def _send(
 def list_() -> None:
     """\b
     sandbox data list
+
+    What is sealed: newest version, hours, people, until when it is kept.
     """
     here = current()
     with here.custodian() as custodian:
@@ -100,7 +121,7 @@ def list_() -> None:
         for entry in found:
             here.emit(entry)
         return
-    head = ("dataset", "version", "records", "hours", "people", "agreement", "kept until")
+    head = ("dataset", "version", "records", "hours", "people", "agreement", "kept until", "first to end")
     rows = [
         (
             str(entry["dataset"]),
@@ -109,7 +130,8 @@ def list_() -> None:
             f"{entry['hours']:.2f}",
             str(len(entry["subjects"])),
             str(entry["agreement"]),
-            local_time(str(entry["retention_until"])),
+            local_time(str(entry.get("ends", entry["retention_until"]))) + (" OVER" if entry.get("over") else ""),
+            local_time(str(entry.get("first_end", "-"))),
         )
         for entry in found
     ]
@@ -141,6 +163,10 @@ def show(dataset: str) -> None:
         "retention_until",
     ):
         here.console.print(f"{name.replace('_', ' '):<16} {found[name]}", soft_wrap=True)
+    if "ends" in found:
+        over = "  OVER: sandbox data due" if found["over"] else ""
+        here.console.print(f"{'ends':<16} {found['ends']} ({found['ends_why']}){over}", soft_wrap=True)
+        here.console.print(f"{'first to end':<16} {found['first_end']} ({found['first_end_why']})", soft_wrap=True)
     for name in ("purposes", "subjects", "tombstones"):
         here.console.print(f"{name:<16} {' '.join(found[name]) or '-'}", soft_wrap=True)
     here.console.print(f"{'shards':<16} {len(found['shards'])}")
@@ -168,7 +194,7 @@ def verify(dataset: str) -> None:
     if not here.as_json:
         here.console.print(
             f"{marks(here.console.file).good} verified   {last['dataset']}@{last['version']}: "
-            f"{thousands(last['bytes'])} bytes in {last['shards']} shards are what was signed",
+            f"{thousands(last['bytes'])} bytes in {count_of(last['shards'], 'shard')} are what was signed",
             soft_wrap=True,
         )
 
@@ -187,5 +213,12 @@ def _upload(request: dict[str, Any], recordings: Iterable[Recording]) -> Iterato
 
     return tar_stream(members())
 
+
+data.add_command(pack)
+data.add_command(receipt_verify)
+data.add_command(intake_key)
+data.add_command(receive)
+for later in (records, correct, rewrap, compact, due, destroy):
+    data.add_command(later)
 
 command = data

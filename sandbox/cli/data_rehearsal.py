@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from sandbox.cli.context import Context
-from sandbox.cli.data_view import count_of
+from sandbox.cli.data_view import count_of, long
 from sandbox.cli.show import Marks, marks, thousands
 from sandbox.errors import Refused
 
@@ -32,13 +33,13 @@ def rehearse_sealing(
 
     from sandbox.client.rehearsal import rehearse
 
-    resample = wishes.get("resample")
+    done = {name: wishes.get(name) for name in ("resample", "loudness")}
     asked = {name: wishes[name] for name in ("downmix", "max_seconds") if wishes.get(name)}
     found = rehearse(_counted(here, recordings), **asked)
     if here.as_json:
-        here.emit({"event": "rehearsed", "layout": layout, "resample": resample, **found.to_json()})
+        here.emit({"event": "rehearsed", "layout": layout, **done, **found.to_json()})
     else:
-        for line in picture(folder.resolve().name, layout, found, marks(here.console.file), resample):
+        for line in picture(folder.resolve().name, layout, found, marks(here.console.file), wishes):
             here.console.print(Text(line), soft_wrap=True)
     if found.aside:
         raise Refused(
@@ -49,20 +50,22 @@ def rehearse_sealing(
 
 
 def picture(
-    folder: str, layout: str, found: Rehearsal, mark: Marks, resample: int | None = None
+    folder: str, layout: str, found: Rehearsal, mark: Marks, wishes: Mapping[str, Any] = MappingProxyType({})
 ) -> Iterator[str]:
     """The lines of the report. Nothing in it is a transcript."""
     from sandbox.client.rehearsal import PROBLEMS, bins
 
     yield f"  read       {count_of(found.read, 'recording')} of {plain(folder)}, laid out as {layout}"
     if found.lengths:
-        yield f"{mark.good} would seal {count_of(len(found.lengths), 'recording')} {mark.dot} {found.hours:.2f} h"
+        yield f"{mark.good} would seal {count_of(len(found.lengths), 'recording')} {mark.dot} {long(found.hours)}"
         yield f"  people     {len(found.people)}: {_by_count(found.people)}"
         yield f"  languages  {_by_count(found.languages)}"
         rates = Counter({f"{rate} Hz": count for rate, count in found.rates.items()})
         mixed = f" {mark.dot} {found.channels[2]} in stereo, made mono" if found.channels[2] else ""
-        become = f" {mark.arrow} {resample} Hz" if resample else ""
+        become = f" {mark.arrow} {wishes['resample']} Hz" if wishes.get("resample") else ""
         yield f"  rates      {_by_count(rates)}{become}{mixed}"
+        if loudness := wishes.get("loudness"):
+            yield f"  loudness   {mark.arrow} {loudness:g} LUFS"
         yield f"  lengths    {min(found.lengths):.2f} to {max(found.lengths):.2f} s"
         yield from plot(bins(found.lengths), "█" if mark.dot == "·" else "#")
     for code, files in sorted(found.problems.items(), key=lambda entry: -len(entry[1])):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from sandbox.cli.context import Context
 from sandbox.cli.show import marks, thousands
+from sandbox.errors import Usage
 
 if TYPE_CHECKING:
     from sandbox.client.readers import Recording
@@ -19,14 +20,16 @@ if TYPE_CHECKING:
 class SealView:
     """Shows one sealing; writes the list of what was set aside to ``<dataset>.quarantine.csv``."""
 
-    def __init__(self, here: Context, dataset: str, total: int) -> None:
+    def __init__(self, here: Context, dataset: str, total: int, records: Path | None = None) -> None:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
         self._here = here
         self._mark = marks(here.console.file)
         self._list = Path(f"{dataset}.quarantine.csv")
         self._aside: list[Mapping[str, Any]] = []
-        self._people: set[str] = set()
+        self._records = records
+        self._placed: list[list[str]] = []
+        self._people: dict[str, str] = {}  # file -> whose voice, of what was not set aside
         self._progress = Progress(
             TextColumn("  reading   "),
             BarColumn(),
@@ -50,7 +53,7 @@ class SealView:
     def counted(self, recordings: Iterable[Recording]) -> Iterator[Recording]:
         """The recordings as they go out, each moving the bar."""
         for recording in recordings:
-            self._people.add(recording.subject)
+            self._people[recording.file] = recording.subject
             yield recording
             self._progress.advance(self._task)
 
@@ -59,10 +62,29 @@ class SealView:
             self._here.emit(line)
         if line.get("event") == "set_aside":
             self._aside.append(line)
+            self._people.pop(str(line["file"]), None)
+        elif line.get("event") == "records":
+            self._placed += line["records"]
         elif line.get("event") == "sealed":
+            self._list_records()
             self._progress.stop()
             self._told_aside()
             self._sealed(line)
+
+    def _list_records(self) -> None:
+        """Which file became which record: only Party A can know, and needs it for a correction."""
+        if self._records is None:
+            return
+        try:
+            with self._records.open("w", encoding="utf-8", newline="") as file:
+                rows = csv.writer(file)
+                rows.writerow(["file", "record"])
+                rows.writerows(self._placed)
+        except OSError as fault:
+            raise Usage(
+                f"all is sealed, but {self._records} cannot be written: {fault.strerror}",
+                mend="sandbox data records tells the ids",
+            ) from None
 
     def _told_aside(self) -> None:
         if not self._aside:
@@ -86,9 +108,10 @@ class SealView:
             return
         mark = self._mark
         grown = 100 * (line["sealed_bytes"] / max(1, line["plain_bytes"]) - 1)
+        keys = count_of(len(set(self._people.values())), "key")
         self._here.console.print(
-            f"{mark.good} sealed     {count_of(line['added'], 'record')}, {count_of(len(self._people), 'key')}, "
-            f"{count_of(line['shards'], 'shard')}, {grown:+.1f} % in size {mark.dot} {line['hours']:.2f} h {mark.dot} "
+            f"{mark.good} sealed     {count_of(line['added'], 'record')}, {keys}, "
+            f"{count_of(line['shards'], 'shard')}, {grown:+.1f} % in size {mark.dot} {long(line['hours'])} {mark.dot} "
             f"{' '.join(line['languages'])} {mark.dot} manifest v{line['version']} signed",
             soft_wrap=True,
         )
@@ -98,6 +121,13 @@ class SealView:
                     f"  [yellow]{mark.warn}[/yellow] {purpose}: barred until they consent: {' '.join(sorted(barred))}",
                     soft_wrap=True,
                 )
+
+
+def long(hours: float) -> str:
+    """``42 s``, ``5.3 min``, ``2.00 h``."""
+    if hours < 1 / 60:
+        return f"{hours * 3600:.0f} s"
+    return f"{hours * 60:.1f} min" if hours < 1 else f"{hours:.2f} h"
 
 
 def count_of(number: int, noun: str) -> str:

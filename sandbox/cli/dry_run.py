@@ -32,7 +32,7 @@ def follow(
 
     Raises RunFailed when the recipe fails or said nothing.
     """
-    folder = find(name, Path.cwd() / "run.yaml")
+    folder = find(name, Path.cwd() / name, mend="go to the folder that holds recipes/, and ask again")
     asked: dict[str, Any] = {**bundle(files(folder)), "parameters": dict(parameters)}
     if speak:
         asked["speak"] = speak

@@ -45,16 +45,18 @@ def _reasons(fault: Refused) -> None:
 
     screen, mark = console(sys.stderr), marks(sys.stderr)
     count = len(fault.reasons)
-    screen.print(
-        f"[red]{mark.bad}[/red] refused for {count} reason{'s' if count > 1 else ''}; nothing was decrypted",
-        highlight=False,
-    )
+    said = f"refused for {count} reason{'s' if count > 1 else ''}; nothing was decrypted"
+    if fault.code != Refused.code:  # no run was asked for, and the message says what was not done
+        said = f"{fault.message}   ({fault.code})"
+    screen.print(Text.assemble((mark.bad, "red"), f" {said}"), soft_wrap=True)
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
     for reason in fault.reasons:
         about = f"{reason.about}: {reason.why}" if reason.about else reason.why
         mend = f"{mark.arrow} {reason.mend}" if reason.mend else ""
         table.add_row(Text(f"  {reason.code}", style="bold"), Text(about), Text(mend, style="dim"))
     screen.print(table)
+    if fault.mend:
+        screen.print(Text(f"  {mark.arrow} {fault.mend}"), soft_wrap=True)
     if fault.decision:
         screen.print(
             f"  decision {fault.decision} is in the log {mark.dot} every fact it used: "

@@ -23,6 +23,8 @@ def incident() -> None:
 def list_() -> None:
     """\b
     sandbox incident list
+
+    What went wrong or was stopped, and when.
     """
     here = current()
     with here.gate() as gate:

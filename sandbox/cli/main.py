@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import io
-import json
 import os
 import sys
 from collections.abc import Sequence
@@ -15,7 +14,8 @@ import click
 
 from sandbox.cli.context import Context
 from sandbox.cli.failure import explain
-from sandbox.errors import SandboxError
+from sandbox.cli.summary import summarised
+from sandbox.errors import SandboxError, Usage
 
 #: Name on the command line -> (module:object, one line). The line stands here so that help imports nothing.
 NOUNS: dict[str, tuple[str, str]] = {
@@ -33,10 +33,13 @@ NOUNS: dict[str, tuple[str, str]] = {
     "incident": ("sandbox.cli.incident:incident", "Stop what must stop, in seconds."),
     "agreement": ("sandbox.cli.agreement:agreement", "Agreements: keygen, sign, check, activate."),
     "data": ("sandbox.cli.data:data", "Seal a folder of recordings; look at datasets."),
+    "intake": ("sandbox.cli.intake:intake", "Consignments: list, show, review, accept, reject."),
     "people": ("sandbox.cli.people:people", "Who is who, with which roles."),
     "access": ("sandbox.cli.access:access", "Who may use which dataset for what."),
     "consent": ("sandbox.cli.consent:consent", "Consents of data subjects."),
+    "subject": ("sandbox.cli.subject:subject", "Everything held about one person, sealed for Party A."),
     "erase": ("sandbox.cli.erase:erase", "Forget a person: destroy the key, taint what came of it."),
+    "backup": ("sandbox.cli.backup:backup", "Backups: make, restore, drill; the seal key apart."),
     "policy": ("sandbox.cli.policy:policy", "Explain a decision; try a table of cases."),
     "audit": ("sandbox.cli.audit:audit", "Verify the evidence; follow a voice; compare with MLflow."),
     "demo": ("sandbox.demo.cli:demo", "The whole story, on real parts."),
@@ -44,9 +47,12 @@ NOUNS: dict[str, tuple[str, str]] = {
 
 GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Work", ("login", "logout", "whoami", "run", "runs", "recipe", "open")),
-    ("Party A and the data steward", ("agreement", "data", "people", "access", "consent", "erase")),
+    (
+        "Party A and the data steward",
+        ("agreement", "data", "intake", "people", "access", "consent", "subject", "erase"),
+    ),
     ("The auditor", ("audit", "policy")),
-    ("The operator", ("up", "down", "status", "doctor", "incident", "demo")),
+    ("The operator", ("up", "down", "status", "doctor", "backup", "incident", "demo")),
 )
 
 
@@ -62,8 +68,7 @@ class Lazy(click.Group):
         module, _, attribute = NOUNS[name][0].partition(":")
         if not _exists(NOUNS[name][0]):
             return None
-        found: click.Command = getattr(importlib.import_module(module), attribute)
-        return found
+        return summarised(getattr(importlib.import_module(module), attribute))
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         shown = set(self.list_commands(ctx))
@@ -84,7 +89,9 @@ Trains speech models on another party's voices: sealed on disk, decrypted only i
 @click.group(
     cls=Lazy, help=EXAMPLE, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
 )
-@click.option("--state", type=click.Path(path_type=Path), help="The state directory (60 bytes at most).")
+@click.option(
+    "--state", type=click.Path(path_type=Path), help="The installation's directory, if not the usual one."
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line instead of text; times in UTC.")
 @click.version_option(package_name="voice-sandbox", message="%(prog)s %(version)s")
 @click.pass_context
@@ -146,10 +153,11 @@ def hoist(arguments: Sequence[str]) -> list[str]:
 
 
 def _usage(fault: click.ClickException, as_json: bool) -> None:
-    if as_json:
-        click.echo(json.dumps({"error": {"code": "input.invalid", "message": fault.format_message()}}))
-    else:
+    if isinstance(fault, click.exceptions.NoArgsIsHelpError) and not as_json:
         fault.show()
+        return
+    path = fault.ctx.command_path if isinstance(fault, click.UsageError) and fault.ctx else "sandbox"
+    explain(Usage(fault.format_message(), mend=f"{path} --help"), as_json=as_json)
 
 
 def _where(fault: BaseException) -> str:

@@ -98,6 +98,8 @@ def leave(person: str) -> None:
 def list_() -> None:
     """\b
     sandbox people list
+
+    Everybody entered, with roles and what expires when.
     """
     here = current()
     with here.custodian() as custodian:

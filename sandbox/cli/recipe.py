@@ -16,7 +16,7 @@ from sandbox.errors import Usage
 def recipe() -> None:
     """\b
     sandbox recipe submit recipes/digits
-    sandbox recipe approve digits 4be1…
+    sandbox recipe approve digits sha256:4be1…
     """
 
 
@@ -66,6 +66,8 @@ def approve(name: str, digest: str) -> None:
 def list_() -> None:
     """\b
     sandbox recipe list
+
+    Recipes that were submitted, and who approved which bytes.
     """
     here = current()
     with here.gate() as gate:

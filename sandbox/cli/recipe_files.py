@@ -42,7 +42,7 @@ def bundle(found: Mapping[str, bytes]) -> dict[str, Any]:
     return {"files": {path: base64.b64encode(body).decode() for path, body in sorted(found.items())}}
 
 
-def find(name: str, start: Path) -> Path:
+def find(name: str, start: Path, mend: str = "--recipes names its place") -> Path:
     """The folder ``recipes/NAME`` beside the run file or above it, or in the working directory.
 
     Raises Usage when there is none.
@@ -51,7 +51,5 @@ def find(name: str, start: Path) -> Path:
         if (base / "recipes" / name / "recipe.yaml").is_file():
             return base / "recipes" / name
     raise Usage(
-        f"no folder recipes/{name} beside or above {start}",
-        code="recipe.none",
-        mend="--recipes names its place",
+        f"no recipes/{name} in {start.resolve().parent} or above it", code="recipe.none", mend=mend
     )

@@ -25,12 +25,16 @@ from sandbox.cli.up_view import UpView
 @click.option(
     "--public-speech", type=click.Path(path_type=Path), help="Speech for dry runs: metadata.csv and files."
 )
+@click.option(
+    "--storage-keys", type=click.Path(path_type=Path), help="The object store's two keys (configs/storage.yaml)."
+)
 def up(
     vault_port: int | None,
     web_port: int | None,
     engine: str | None,
     tracking_uri: str | None,
     public_speech: Path | None,
+    storage_keys: Path | None,
 ) -> None:
     """\b
     sandbox up
@@ -48,7 +52,7 @@ def up(
         board = bring_up(
             here.places,
             Source.running(os.environ),
-            Asked(vault_port, web_port, engine, tracking_uri, public_speech),
+            Asked(vault_port, web_port, engine, tracking_uri, public_speech, storage_keys),
             view.say,
             view.seen,
         )

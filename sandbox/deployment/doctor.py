@@ -8,14 +8,17 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
-from sandbox.deployment import board, containers, health, layout, requirements, users
+from sandbox.deployment import board, containers, health, layout, requirements, storage_keys, users
+from sandbox.deployment.backup import keys
 from sandbox.deployment.files import read_json
 from sandbox.deployment.locks import holder
 from sandbox.deployment.places import Places
 from sandbox.deployment.settings import Settings, taken
 from sandbox.errors import SandboxError
+from sandbox.runs import utc
 
 #: Below this, sealing or Vault's audit may stop: Vault answers nothing when its audit file cannot be written.
 DISK_FREE_MIN = 5 << 30
@@ -42,8 +45,16 @@ def examine(places: Places) -> list[Finding]:
         try:
             found += check(places, settings)
         except (SandboxError, OSError, subprocess.SubprocessError) as fault:
-            found.append(Finding(name, "bad", f"could not be checked: {fault}"))
+            found.append(Finding(name, "bad", f"could not be checked: {_said(fault)}"))
     return found
+
+
+def _said(fault: Exception) -> str:
+    """What a program that failed said itself; its whole command line helps nobody."""
+    if not isinstance(fault, subprocess.CalledProcessError):
+        return str(fault)
+    told = str(fault.stderr or fault.stdout or "").strip().splitlines()
+    return f"{' '.join(map(str, fault.cmd[:2]))} ended with {fault.returncode}: {told[-1][:160] if told else 'no word'}"
 
 
 def _machine(places: Places, settings: Settings) -> Iterator[Finding]:
@@ -55,8 +66,7 @@ def _machine(places: Places, settings: Settings) -> Iterator[Finding]:
         yield Finding("machine", "ok", f"{settings.engine} and its programs are here")
     if os.getuid() != 0:
         yield Finding("machine", "note", users.ALONE, "run it as root")
-    if _swap():
-        yield Finding("machine", "note", "swap is on: memory of a run may reach the disk", "swapoff -a")
+    yield from _swap(places)
 
 
 def _engine(places: Places, settings: Settings) -> Iterator[Finding]:
@@ -82,7 +92,9 @@ def _engine(places: Places, settings: Settings) -> Iterator[Finding]:
 
 
 def _orphans(places: Places, settings: Settings) -> Iterator[Finding]:
-    """Containers with our label while no gate runs: nobody watches them."""
+    """Containers with our label while no gate runs: nobody watches them. Before the first ``up`` there is none."""
+    if not places.app.is_dir():
+        return
     names = [entry.run for entry in containers.live(places, settings)]
     if names and not health.answers_http(places.gate_socket):
         mend = "sandbox up settles them, sandbox down ends them"
@@ -167,13 +179,45 @@ def _vault(places: Places, settings: Settings) -> Iterator[Finding]:
         )
 
 
+def _backups(places: Places, settings: Settings) -> Iterator[Finding]:
+    """Whether the seal key has a copy elsewhere, and whether a backup outlived what certificates say of it."""
+    if not places.run.is_dir() or places.run.stat().st_uid != os.getuid() or not (places.vault / "raft").is_dir():
+        return
+    try:
+        now = keys.present(places).digest
+    except SandboxError as fault:
+        yield Finding("seal key", "bad", fault.message, "restore it from its copy: without it all is lost")
+        return
+    copies = keys.noted(places, "keys")
+    present = [copy for copy in copies if copy.get("digest") == now and Path(str(copy["path"])).exists()]
+    for copy in copies:
+        if copy not in present:
+            yield Finding("seal key", "note", f"its copy is not at {copy['path']} now, or is another's")
+    if present:
+        yield Finding("seal key", "ok", f"a copy lies at {present[-1]['path']}")
+    else:
+        says = "it has no copy here: where this disk is lost, everything sealed is lost"
+        yield Finding("seal key", "note", says, "sandbox backup key FILE, then keep the file elsewhere")
+    for made in keys.noted(places, "backups"):
+        if Path(str(made["path"])).exists() and str(made["expires_at"]) <= utc(datetime.now(UTC)):
+            says = f"{made['path']} should be gone since {made['expires_at']}: certificates of erasure say so"
+            yield Finding("backup", "bad", says, f"rm -r {made['path']}")
+
+
+def _storage(places: Places, settings: Settings) -> Iterator[Finding]:
+    for level, says, mend in storage_keys.look(places):
+        yield Finding("storage", level, says, mend)
+
+
 CHECKS: dict[str, Check] = {
     "machine": _machine,
     "engine": _engine,
     "permissions": _permissions,
     "services": _services,
     "vault": _vault,
+    "backups": _backups,
     "disk": _disk,
+    "storage": _storage,
 }
 
 
@@ -181,8 +225,23 @@ def _ask(command: list[str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
 
 
-def _swap() -> bool:
+def _swap(places: Places, listing: Path = Path("/proc/swaps")) -> Iterator[Finding]:
+    """A run's container has no swap; the custodian, which opens recordings, is out of it while its memory is locked."""
     try:
-        return len(Path("/proc/swaps").read_text().splitlines()) > 1
+        lines = [line.split()[0] for line in listing.read_text().splitlines()[1:] if line.strip()]
+    except OSError:
+        return
+    on_disk = [name for name in lines if not name.startswith("/dev/zram")]  # that is memory, compressed
+    pid = board.read(places).get("services", {}).get("custodian", {}).get("pid", 0)
+    if on_disk and not _locked(pid):
+        says = f"swap is on ({', '.join(on_disk)}): memory of the custodian may reach the disk"
+        yield Finding("machine", "note", says, "swapoff -a, or sandbox up as root, which locks that memory")
+
+
+def _locked(pid: int) -> bool:
+    """Whether a process has memory locked; VmLck of ``/proc/PID/status``."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     except OSError:
         return False
+    return any(line.split()[1] != "0" for line in lines if line.startswith("VmLck:"))

@@ -22,6 +22,7 @@ from sandbox.deployment.supervision import Program
 from sandbox.deployment.users import Account, Accounts
 from sandbox.deployment.vault_server import VaultServer, replace_file
 from sandbox.errors import VaultUnreachable
+from sandbox.memory import OVERWRITE_FREED
 from sandbox.runs import Trust
 from sandbox.tracking import ui
 
@@ -136,7 +137,7 @@ def custodian(places: Places, accounts: Accounts, settings: Settings) -> Program
         log=places.custodian_private / "custodian.log",
         ready=lambda: health.answers_http(places.custodian_socket),
         needs=("vault",),
-        env=environment(places, places.custodian_private),
+        env={**environment(places, places.custodian_private), **OVERWRITE_FREED},
         before=lambda: _hand_over(places, accounts, settings, "custodian", accounts.custodian),
         umask=0o022,  # sealed bytes are read by the container's uid; its parents are closed
     )

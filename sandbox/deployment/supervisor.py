@@ -27,6 +27,7 @@ from sandbox.deployment.settings import Settings
 from sandbox.deployment.supervision import Child, Program, State
 from sandbox.deployment.users import Accounts, ensure
 from sandbox.errors import SandboxError, Unreachable
+from sandbox.memory import allow_locked_memory, empty_core_dumps
 
 _TICK_S = 0.1
 #: Seconds until everything has answered once; a gate that migrates a large database needs some.
@@ -119,6 +120,8 @@ def main() -> int:
     signal.signal(signal.SIGTERM, _stop)
     signal.signal(signal.SIGINT, _stop)
     try:
+        empty_core_dumps()  # and so for every child, containers of Podman included
+        allow_locked_memory()  # a container has a limit of its own: none
         accounts = ensure()
         make(rooms(places, accounts))
         with only_one(places.supervisor_lock, "a supervisor"):

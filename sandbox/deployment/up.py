@@ -13,13 +13,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from sandbox.deployment import daemon, layout, public_set, users
+from sandbox.deployment import daemon, layout, public_set, storage_keys, users
+from sandbox.deployment.backup.restoring import unfinished
 from sandbox.deployment.install import Source, differs, fetch, install
 from sandbox.deployment.locks import holder, only_one
 from sandbox.deployment.places import Places
 from sandbox.deployment.requirements import require
 from sandbox.deployment.settings import Settings, chosen, require_free
 from sandbox.errors import NotPermitted
+from sandbox.storage.credential import read_keys
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class Asked:
     engine: str | None = None
     tracking_uri: str | None = None
     public_speech: Path | None = None
+    storage_keys: Path | None = None
 
 
 def up(
@@ -40,11 +43,14 @@ def up(
 
     Raises Conflict when another ``up`` is at work here, Unreachable and Usage for what the operator can mend.
     """
+    keys = read_keys(asked.storage_keys) if asked.storage_keys else None
     _prepare(places)
+    unfinished(places)
     with only_one(places.up_lock, "another `sandbox up`"), _resumable(places):
         settings = _settings(places, source, asked)
         running = holder(places.supervisor_lock) != 0
-        if running and (differs(places, source) or settings != Settings.read(places) or asked.public_speech):
+        brought = asked.public_speech or keys
+        if running and (differs(places, source) or settings != Settings.read(places) or brought):
             say("something changed since it was started: taking it down first")
             daemon.stop(places)
             running = False
@@ -52,6 +58,9 @@ def up(
             require(settings)
             accounts = users.ensure()
             layout.make(layout.rooms(places, accounts))
+            if keys:
+                storage_keys.hand_over(places, accounts, keys)
+            storage_keys.require(places, source.root)
             require_free(settings)
             if not accounts.separate:
                 say(f"note: {users.ALONE}")

@@ -12,7 +12,7 @@ import pytest
 
 from sandbox import lineage
 from sandbox.cli.main import main
-from sandbox.gate import heritage, report
+from sandbox.gate import heritage, report, withdrawal
 from sandbox.lineage import DatasetFact, ModelFact
 from sandbox.runs import Input
 from tests.cli.conftest import Gate, Sandbox
@@ -52,6 +52,7 @@ RUNS = [
 def shown(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
     """The gate's own way to tell its graph, of this graph."""
     monkeypatch.setattr(heritage, "graph", lambda connection: GRAPH)
+    monkeypatch.setattr(withdrawal, "marks", lambda connection: {"digits@1": "digits/spk_7f3a"})
     gate.answers["GET", "/v1/lineage"] = httpx.Response(200, json=report.graph(None))  # type: ignore[arg-type]
     gate.answers["GET", "/v1/runs"] = httpx.Response(200, json={"items": RUNS, "next": ""})
 
@@ -59,7 +60,7 @@ def shown(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
 SUBJECT = """\
 spk_19c0  in digits
 ├─ r-7f3k  train, eng.li, grant g-7f3k, no DP  finished
-│  └─ digits v1  sealed, confidential, release denied
+│  └─ digits v1  sealed, confidential, release denied  CONSENT WITHDRAWN: digits/spk_7f3a
 │     ├─ r-7f3m  evaluate, eng.li, grant g-7f3m, no DP  failed
 │     └─ r-9tun  optimise, eng.li, grant g-9tun, epsilon 7.98 a person  finished
 │        └─ digits v2  sealed, confidential, release denied  TAINTED: spk_19c0 erased
@@ -104,7 +105,7 @@ def test_a_run_says_what_it_was_made_from(sandbox: Sandbox) -> None:
 
 def test_a_model_says_who_made_it_and_what_came_of_it(sandbox: Sandbox) -> None:
     lines = sandbox("audit", "lineage", "--model", "digits@1").out.splitlines()
-    assert lines[0] == "digits v1  sealed, confidential, release denied"
+    assert lines[0] == "digits v1  sealed, confidential, release denied  CONSENT WITHDRAWN: digits/spk_7f3a"
     assert lines[1] == "   made from: r-7f3k"
     assert [line.split()[1] for line in lines[2:]] == ["r-7f3m", "r-9tun", "digits"]
 

@@ -52,7 +52,7 @@ def test_a_good_folder_is_shown_and_nothing_is_written(
     said = sandbox("data", "seal", str(studio), "--dry-run")
     assert said.code == 0, said.err
     assert "3 recordings of studio, laid out as CSV" in said.out
-    assert "would seal 3 recordings" in said.out and "0.00 h" in said.out
+    assert "would seal 3 recordings" in said.out and "· 1 s" in said.out
     assert "2: spk_anna 2, spk_ben0 1" in said.out and "en 2, it 1" in said.out and "16000 Hz 3" in said.out
     bars = [line.split()[-2:] for line in said.out.splitlines() if " s  " in line]
     assert [(len(bar) if bar.strip("█#") == "" else 0, count) for bar, count in bars[::2]] == [

@@ -92,6 +92,14 @@ def test_a_refusal_shows_every_reason_with_its_mend_and_exits_3(gate: Gate, sand
     assert "sandbox policy explain d-55e1" in said.err
 
 
+def test_a_refusal_of_something_else_than_a_run_says_what_was_not_done(gate: Gate, sandbox: Sandbox) -> None:
+    body = {"code": "seal.bad_recordings", "detail": "nothing was sealed", "reasons": REASONS, "mend": "mend them"}
+    gate.answers["GET", "/v1/runs"] = httpx.Response(403, json=body)
+    said = sandbox("runs", "list")
+    assert said.code == 3 and "nothing was sealed   (seal.bad_recordings)" in said.err
+    assert "decrypted" not in said.err and said.err.rstrip().endswith("mend them")
+
+
 def test_a_refusal_as_json_is_one_object(gate: Gate, sandbox: Sandbox) -> None:
     gate.answers["GET", "/v1/runs"] = httpx.Response(
         403, json={"code": "request.refused", "reasons": REASONS}

@@ -8,10 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from sandbox import client
 from sandbox.custodian.desk import Desk
+from sandbox.statements import Ed25519Signer
 from tests.cli.conftest import Sandbox
+from tests.fakes.agreement import PARTY_A
 from tests.fakes.custody import FakeCustody
 from tests.fakes.served import served, speak
 from tests.fakes.studio import STEWARD, make_desk, open_desk, wave
@@ -54,14 +57,32 @@ def seal(sandbox: Sandbox, folder: Path, *more: str) -> object:
 
 
 def test_a_folder_is_sealed_listed_shown_and_verified(desk: Desk, sandbox: Sandbox, studio: Path) -> None:
-    said = seal(sandbox, studio)
+    said = seal(sandbox, studio, "--records", "records.csv")
     assert said.code == 0, said.err
     assert "sealed     3 records, 2 keys, 1 shard," in said.out and "manifest v1 signed" in said.out
     assert "train: barred until they consent: spk_anna spk_ben0" in said.out
     assert "digits" in sandbox("data", "list").out
+    listed = list(csv.DictReader(Path("records.csv").read_text().splitlines()))
+    assert [one["file"] for one in listed] == ["0.wav", "1.wav", "2.wav"]
+    held = [json.loads(line) for line in sandbox("data", "records", "digits", "--json").out.splitlines()]
+    assert {one["record"] for one in listed} == {one["record"] for one in held}
     shown = json.loads(sandbox("data", "show", "digits", "--json").out)
     assert shown["subjects"] == ["spk_anna", "spk_ben0"]
     assert "are what was signed" in sandbox("data", "verify", "digits").out
+
+
+def test_only_the_voices_that_were_sealed_count_as_keys(desk: Desk, sandbox: Sandbox, studio: Path) -> None:
+    (studio / "1.wav").write_bytes(b"")  # the only recording of spk_ben0
+    said = seal(sandbox, studio, "--set-aside")
+    assert "2 records, 1 key, 1 shard" in said.out and "1 file set aside" in said.out
+
+
+def test_a_list_that_cannot_be_written_is_said_and_the_sealing_stands(
+    desk: Desk, sandbox: Sandbox, studio: Path
+) -> None:
+    said = seal(sandbox, studio, "--records", "nowhere/records.csv")
+    assert said.code == 2 and "all is sealed, but nowhere/records.csv cannot be written" in said.err
+    assert desk.manifest("digits").manifest.version == 1
 
 
 def test_a_flipped_bit_is_exit_code_6_and_names_the_shard(desk: Desk, sandbox: Sandbox, studio: Path) -> None:
@@ -204,27 +225,45 @@ def test_consents_are_given_imported_withdrawn_and_listed(
     (tmp_path / "consents.yaml").write_text(
         """\
 consents:
-  - subject: spk_ben0
+  - record_id: cr-000017
+    subject: spk_ben0
     dataset: digits
     status: ConsentGiven
     given_at: 2026-01-05T10:12:00+08:00
     expires: 2027-01-31T23:59:59+08:00
     age_band: adult
     evidence: {sha256: 8888888888888888888888888888888888888888888888888888888888888888}
+    notice_sha256: 4444444444444444444444444444444444444444444444444444444444444444
     scope: {process_voice_biometric: true, ai_synthesis_of_my_voice: true}
 """
     )
-    assert sandbox("consent", "import", str(tmp_path / "consents.yaml")).code == 0
+    file = str(tmp_path / "consents.yaml")
+    unsigned = sandbox("consent", "import", file)
+    assert unsigned.code == 2 and "nobody has signed" in unsigned.err
+    key = tmp_path / "party-a.key"
+    key.write_bytes(pem(PARTY_A))
+    key.chmod(0o600)
+    assert "signed     1 consent" in sandbox("consent", "sign", file, "--key", str(key)).out
+    assert "imported   1 consent from consents.yaml" in sandbox("consent", "import", file).out
+    assert "imported   0 consents" in sandbox("consent", "import", file).out
     assert desk.vault.policies["digits/train"] == []
     assert sandbox("consent", "withdraw", "spk_anna", "--dataset", "digits").code == 0
     assert desk.vault.policies["digits/train"] == ["spk_anna"]
     assert "Withdrawn" in sandbox("consent", "list", "--subject", "spk_anna").out
+    shown = sandbox("consent", "show", "spk_anna").out
+    assert shown.count(STEWARD) == 2 and "digits: Withdrawn" in shown
+    assert "(consent cr-000017 of spk_ben0)" in sandbox("consent", "show", "spk_ben0").out
+    assert sandbox("consent", "show", "spk_nobody").code == 3
+
+
+def pem(signer: Ed25519Signer) -> bytes:
+    return signer.private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
 def test_a_person_is_forgotten(desk: Desk, sandbox: Sandbox, studio: Path) -> None:
     seal(sandbox, studio)
-    said = sandbox("erase", "spk_anna", "--yes")
-    assert said.code == 0 and "stored wraps fail" in said.out
+    said = sandbox("erase", "spk_anna", "--yes", "--without-receipt", "no gate in this test")
+    assert said.code == 0 and "every stored wrap fails" in said.out
     assert Path("erasure-spk_anna-digits.dsse.json").exists()
     assert "spk_anna" in json.loads(sandbox("data", "show", "digits", "--json").out)["tombstones"]
     assert sandbox("erase", "spk_nobody", "--yes").code == 3

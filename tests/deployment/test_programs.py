@@ -10,6 +10,7 @@ from sandbox.deployment import programs, users, vault_login
 from sandbox.deployment.places import Places
 from sandbox.deployment.settings import Settings
 from sandbox.deployment.supervision import Program
+from sandbox.memory import OVERWRITE_FREED
 
 ACCOUNTS = users.Accounts(
     users.Account("root", 0, 0),
@@ -60,6 +61,11 @@ def test_a_fresh_login_is_left_before_every_start(
 def test_the_gate_waits_for_what_it_needs() -> None:
     needs = {program.name: program.needs for program in all_programs()}
     assert needs["gate"] == ("vault", "launcher", "custodian") and needs["custodian"] == ("vault",)
+
+
+def test_whoever_opens_recordings_overwrites_the_memory_that_it_frees() -> None:
+    custodian = all_programs()[1]
+    assert {**custodian.env, **OVERWRITE_FREED} == custodian.env
 
 
 def test_only_the_gates_uid_may_speak_to_the_launcher() -> None:
