@@ -43,9 +43,8 @@ def receipt(gate: Gate, stage: str, speakers: Sequence[Speaker]) -> dict[str, An
     _require_entered(known, stage, speakers)
     if waiting := _end(gate, speakers):
         return {"waiting": waiting}
-    for speaker in house.store.read(lambda c: _unmarked(c, speakers)) if stage == TAINTED else ():
-        rights.taint(house, speaker)
     if stage == TAINTED:
+        rights.taint(house, speakers)
         house.sealed.tidy()  # its cache of ciphertext lets go of versions below the tombstone
     return {"receipt": _sign(gate, known, stage, speakers).decode()}
 
@@ -82,12 +81,6 @@ def _holding(connection: Connection, speakers: Sequence[Speaker]) -> list[str]:
     going = chronicle.live(connection)
     graph, wanted = heritage.graph(connection), set(speakers)
     return [run for run in going if set(graph.speakers(lineage.run(run))) & wanted]
-
-
-def _unmarked(connection: Connection, speakers: Sequence[Speaker]) -> list[Speaker]:
-    graph = heritage.graph(connection)
-    marked = {f"{row.name}@{row.version}" for row in connection.execute(sa.select(models)) if row.taint}
-    return [speaker for speaker in speakers if rights.descendants(graph, speaker) - marked]
 
 
 def _sign(gate: Gate, known: Registers, stage: str, speakers: Sequence[Speaker]) -> bytes:

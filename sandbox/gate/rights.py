@@ -7,6 +7,7 @@ is tainted. Each step may run twice.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -60,8 +61,7 @@ def honour(gate: Gate, known: Registers) -> None:
         gate.supervision.strike(run)
         journal.say("run.withdrawn", run=run)
     withdrawal.mark(house, known)
-    for speaker in erased(known):
-        taint(house, speaker)
+    taint(house, erased(known))
 
 
 def overtaken(house: House) -> list[str]:
@@ -75,7 +75,7 @@ def overtaken(house: House) -> list[str]:
         journal.trouble("registers.unread", fault)
         return []
     withdrawal.mark(house, known)
-    return [model for speaker in erased(known) for model in taint(house, speaker)]
+    return taint(house, erased(known))
 
 
 def barred(gate: Gate) -> set[Speaker]:
@@ -114,26 +114,42 @@ def descendants(graph: Lineage, speaker: Speaker) -> set[str]:
     return {node.id for node in graph.descendants(start) if node.kind is Kind.MODEL}
 
 
-def taint(house: House, speaker: Speaker) -> list[str]:
-    """Mark every model that descends from the speaker; the models newly marked."""
-    now = house.clock()
-    why = f"{ERASED} {speaker[0]}/{speaker[1]}"
+def unmarked(connection: Connection, speakers: Iterable[Speaker]) -> dict[tuple[str, int, str], Speaker]:
+    """The models (name, version, run) without a taint that descend from one of ``speakers``, with the first of them."""
+    graph = heritage.graph(connection)
+    clean = {
+        f"{row.name}@{row.version}": (row.name, row.version, row.run)
+        for row in connection.execute(sa.select(models).where(models.c.taint.is_(None)))
+    }
+    found: dict[tuple[str, int, str], Speaker] = {}
+    for speaker in speakers if clean else ():
+        for model in sorted(descendants(graph, speaker) & set(clean)):
+            found.setdefault(clean[model], speaker)
+    return found
 
-    def mark(connection: Connection) -> list[tuple[str, int, str]]:
-        below = descendants(heritage.graph(connection), speaker)
-        fresh = []
-        for row in connection.execute(sa.select(models).where(models.c.taint.is_(None))):
-            if f"{row.name}@{row.version}" in below:
-                chosen = sa.and_(models.c.name == row.name, models.c.version == row.version)
-                connection.execute(models.update().where(chosen).values(taint=why))
-                log.append(connection, "taint", now, "gate", model=f"{row.name}@{row.version}", why=why)
-                fresh.append((row.name, row.version, row.run))
+
+def taint(house: House, speakers: Collection[Speaker]) -> list[str]:
+    """Mark every model that descends from one of ``speakers``; the models newly marked."""
+    if not house.store.read(lambda connection: unmarked(connection, speakers)):
+        return []
+    now = house.clock()
+
+    def mark(connection: Connection) -> dict[tuple[str, int, str], Speaker]:
+        fresh = unmarked(connection, speakers)
+        for (name, version, _), speaker in fresh.items():
+            chosen = sa.and_(models.c.name == name, models.c.version == version)
+            connection.execute(models.update().where(chosen).values(taint=_why(speaker)))
+            log.append(connection, "taint", now, "gate", model=f"{name}@{version}", why=_why(speaker))
         return fresh
 
     marked = house.store.transact(mark)
-    for name, version, run in marked:
+    for (name, version, run), speaker in marked.items():
         try:
-            house.tracking.taint(run, f"{name}@{version}", why)
+            house.tracking.taint(run, f"{name}@{version}", _why(speaker))
         except SandboxError as fault:
             journal.trouble("tracking.behind", fault, run=run)
     return [f"{name}@{version}" for name, version, _ in marked]
+
+
+def _why(speaker: Speaker) -> str:
+    return f"{ERASED} {speaker[0]}/{speaker[1]}"
