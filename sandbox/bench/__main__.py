@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from sandbox.bench import deciding, decrypt, launching, million, sealed, storing, training, unlocking
+from sandbox.bench import deciding, decrypt, launching, million, rivals, sealed, storing, training, unlocking
 from sandbox.bench.ground import Ground, own_state, prepared
 from sandbox.bench.rows import Row, show, write
 from sandbox.errors import SandboxError
@@ -52,6 +52,7 @@ def measured_alone(work: Path, given: argparse.Namespace, console: Console) -> l
     if "seal" in given.only:
         console.rule("seal", align="left")
         rows += sealed.measure(work, given.recordings, given.rounds)
+        rows += rivals.measure(work, given.recordings, given.rounds)
         rows += million.measure(work, given.rounds)
         rows += unlocking.measure(work, Path.cwd() / "configs/vault", given.people)
     if "store" in given.only:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.bench import million, sealed, unlocking
+from sandbox.bench import million, rivals, sealed, unlocking
 from sandbox.bench.__main__ import ALONE, PARTS
 from sandbox.sealing.allocator import keep_memory
 
@@ -18,6 +18,12 @@ def test_writing_and_loading_need_no_installation(tmp_path: Path) -> None:
     assert wrote.unit == "MB/s" and size.holds
     assert load.ratio and load_by_path.ratio and load.goal and not load_by_path.goal
     assert not list(tmp_path.iterdir())  # nothing stays, least of all recordings
+
+
+def test_other_ways_are_read_in_the_same_run(tmp_path: Path) -> None:
+    rows = rivals.measure(tmp_path, 20, 1)
+    assert rows[0].against.startswith("Parquet's encryption: ") and rows[0].ratio
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_large_index_opens_in_a_process_of_its_own(tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
-"""Real speech from Party A's desk to a settled run, by the command line alone: pack, receive, review, accept, run."""
+"""Real speech from Party A's desk to its erasure, by the command line alone: pack, receive, review, accept, run,
+withdraw, erase, certificate."""
 
 from __future__ import annotations
 
@@ -43,7 +44,10 @@ def keys(stage: Stage, stack: Stack) -> Path:
     return desk
 
 
-def test_from_party_as_desk_to_a_settled_run(stage: Stage, stack: Stack, runs: Runs, keys: Path) -> None:
+def test_from_party_as_desk_to_a_certificate_of_erasure(
+    stage: Stage, stack: Stack, runs: Runs, keys: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(keys)  # the certificate is written beside the caller
     studio, parcel, names = keys / "studio", keys / "1.consignment", keys / "names.csv"
     assert speech.gather_digits(studio, "Allison Smith") == 31
     made = stack.must(STEWARD, "data", "intake-key").last
@@ -88,6 +92,14 @@ def test_from_party_as_desk_to_a_settled_run(stage: Stage, stack: Stack, runs: R
     settled = runs.settled(run)
     assert (settled["outcome"], settled["metrics"]["utterances"][0]["value"]) == ("finished", 31)
     runs.leaves_nothing(settled)
+
+    stack.must(STEWARD, "consent", "withdraw", subject, "--dataset", DATASET)
+    assert stack.ask(ENGINEER, "run", str(path), "--recipes", recipes).reasons() == ["consent.withdrawn"]
+    stack.must(STEWARD, "erase", subject, "--dataset", DATASET)
+    assert "subject.erased" in stack.ask(ENGINEER, "run", str(path), "--recipes", recipes).reasons()
+    said = stack.must(AUDITOR, "audit", "certificate", f"erasure-{subject}-{DATASET}.dsse.json").last
+    assert said["holds"]
+    assert [model["status"] for model in said["derived"]] == [f"tainted: erased {DATASET}/{subject}"]
     assert stack.ask(AUDITOR, "audit", "verify").code == 0
 
 
