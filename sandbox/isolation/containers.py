@@ -63,6 +63,7 @@ class Containers:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 env=self._environment,
+                cwd=self._state,  # Podman's monitor leaves an empty file `oom` where it was started
             )
             running = Running("", 0, client)
             self._running[spec.run] = running

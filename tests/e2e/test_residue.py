@@ -91,7 +91,10 @@ def test_after_a_container_was_killed_in_training_nothing_is_left(
     assert list(everywhere(runs, canary, outside).findings) == []
 
 
-def test_after_an_erasure_nothing_is_left(runs: Runs, canary: Canary, outside: list[Path]) -> None:
+def test_after_an_erasure_nothing_is_left(
+    runs: Runs, canary: Canary, outside: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # certificates are written beside the caller
     runs.stack.must("a.approver.1", "erase", SUBJECT, "--dataset", "digits")
     assert list(everywhere(runs, canary, outside).findings) == []
 

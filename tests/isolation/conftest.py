@@ -77,6 +77,7 @@ class Yard:
         return subprocess.run(
             argv,
             env=environment(engine),
+            cwd=self.state,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
