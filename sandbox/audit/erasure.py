@@ -49,11 +49,15 @@ Speaker = tuple[str, str]
 
 @dataclass(frozen=True)
 class Receipt:
-    """The gate's word for some speakers: ``runs`` that held each and are settled, ``models`` made of each, tainted."""
+    """The gate's word for some speakers: ``runs`` that held each and are settled, ``models`` made of each, tainted.
+
+    ``seq`` and ``head``: the newest entry of the erasure register that the gate had read, and its digest.
+    """
 
     stage: str
     speakers: frozenset[Speaker]
     seq: int
+    head: str
     runs: Mapping[str, tuple[str, ...]]
     models: Mapping[str, tuple[Mapping[str, str], ...]]
     statement: Statement
@@ -76,6 +80,7 @@ def open_receipt(data: bytes, keys: Sequence[PublicKey], stage: str) -> Receipt:
             str(said["stage"]),
             frozenset((str(dataset), str(subject)) for dataset, subject in said["speakers"]),
             int(said["register"]["seq"]),
+            str(said["register"]["digest"]),
             {str(name): tuple(map(str, runs)) for name, runs in said["runs"].items()},
             {str(name): tuple(dict(m) for m in models) for name, models in said["models"].items()},
             statement,
@@ -140,11 +145,22 @@ def open_certificate(data: bytes, custodian: Sequence[PublicKey], gate: Sequence
     for receipt in receipts.values():
         if speaker not in receipt.speakers:
             raise StatementError("a receipt speaks of somebody else", code="certificate.receipt")
-    if SETTLED in receipts and TAINTED not in receipts and not said["without_receipt"]:
-        raise StatementError("the gate's receipt for models is missing", code="certificate.receipt")
+    if set(receipts) != {SETTLED, TAINTED} and not said["without_receipt"]:
+        raise StatementError("one of the gate's two receipts is missing", code="certificate.receipt")
+    _require_told(said, receipts, speaker_id(speaker))
     if not said["keys"] or any(not key.get("wraps") or not key.get("answer") for key in said["keys"]):
         raise StatementError("a key's destruction is not proved", code="certificate.unproved")
     return Certificate(said, receipts, statement.digest)
+
+
+def _require_told(said: Mapping[str, Any], receipts: Mapping[str, Receipt], name: str) -> None:
+    """The custodian leaves out no run and no model that the gate names."""
+    runs = receipts[SETTLED].runs.get(name, ()) if SETTLED in receipts else ()
+    models = receipts[TAINTED].models.get(name, ()) if TAINTED in receipts else ()
+    if list(said["runs"]) != list(runs) or list(said["derived"]) != [dict(model) for model in models]:
+        raise StatementError(
+            "the certificate tells of other runs or models than the receipts", code="certificate.receipt"
+        )
 
 
 def _receipts(said: Mapping[str, Any], gate: Sequence[PublicKey]) -> dict[str, Receipt]:

@@ -152,7 +152,7 @@ def read_keys(path: Path) -> tuple[IntakeKey, list[PublicKey]]:
 
 def _accepted(text: str) -> tuple[str, str]:
     kind, _, reason = text.partition("=")
-    if kind not in KINDS or not reason.strip() or len(reason) > 200:
+    if kind not in KINDS or not reason.strip() or len(reason) > 200 or not reason.isprintable():
         raise click.UsageError(f"--accept takes KIND=REASON, with a kind of {', '.join(KINDS)}")
     return kind, reason.strip()
 
@@ -197,7 +197,7 @@ def _show(here: Context, packed: Packed, output: Path) -> None:
         say(
             f"  [yellow]{mark.warn}[/yellow] {count_of(packed.aside, 'recording')} left out: not fit for sealing"
         )
-    say(f"  written    {plain(str(output))}", soft_wrap=True)
+    say(f"  written    {plain(str(output))}", markup=False, soft_wrap=True)
 
 
 command = pack

@@ -66,7 +66,7 @@ def receive(file: Path, receipt: Path | None) -> None:
         soft_wrap=True,
     )
     say(f"  state      {last['state']}: nothing of it is open")
-    say(f"  receipt    {target}", soft_wrap=True)
+    say(f"  receipt    {target}", markup=False, soft_wrap=True)
 
 
 def _pieces(path: Path) -> Iterator[bytes]:

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from sandbox.cli.context import current
+from sandbox.cli.data_rehearsal import plain
 from sandbox.cli.data_view import count_of
 from sandbox.cli.show import grid, local_time, marks, size, thousands
 from sandbox.errors import RunFailed, Usage
@@ -69,19 +70,21 @@ def show(consignment: str) -> None:
     if here.as_json:
         here.emit(found)
         return
-    say = here.console.print
+    def say(head: str, text: str) -> None:
+        here.console.print(f"{head:<12} {plain(text)}", markup=False, soft_wrap=True)
+
     for name in ("consignment", "number", "agreement", "dataset", "state", "reason", "files", "digest"):
         if found[name] is not None:
-            say(f"{name:<12} {found[name]}", soft_wrap=True)
+            say(name, str(found[name]))
     for name in ("categories", "subjects"):
-        say(f"{name:<12} {' '.join(found[name]) or '-'}", soft_wrap=True)
+        say(name, " ".join(found[name]) or "-")
     for line in _findings(found["findings"]):
-        say(f"{'findings':<12} {line}")
+        say("findings", line)
     for review in found["reviews"]:
         answers = " ".join(_answer(check) for check in review["checklist"])
-        say(f"{'review':<12} {review['reviewer']}: {answers}", soft_wrap=True)
+        say("review", f"{review['reviewer']}: {answers}")
     for step in found["history"]:
-        say(f"{'history':<12} {local_time(step['at'])} {step['state']} by {step['by']}", soft_wrap=True)
+        say("history", f"{local_time(step['at'])} {step['state']} by {step['by']}")
 
 
 @intake.command()

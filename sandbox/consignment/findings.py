@@ -62,4 +62,5 @@ def _sound(finding: Finding) -> bool:
         and finding.kind in KINDS
         and finding.treatment in (*TREATMENTS, "")
         and len(finding.reason) <= MAX_REASON
+        and finding.reason.isprintable()
     )

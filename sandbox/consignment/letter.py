@@ -88,6 +88,10 @@ def open_letter(data: bytes, keys: Sequence[PublicKey]) -> Letter:
         ) from None
 
 
+def _word(word: str) -> bool:
+    return 0 < len(word) <= 64 and word.isprintable() and word == word.strip()
+
+
 def _read(said: Mapping[str, Any], named: Mapping[str, str], digest: str) -> Letter:
     if said["format"] != FORMAT or set(said) != {"format", "categories", "subjects", "sealed_key", *_PLAIN}:
         raise ValueError
@@ -96,12 +100,14 @@ def _read(said: Mapping[str, Any], named: Mapping[str, str], digest: str) -> Let
         type(value) is (int if name in ("number", "files", "size") else str) for name, value in plain.items()
     ):
         raise ValueError
+    if not all(value.isprintable() for value in plain.values() if isinstance(value, str)):
+        raise ValueError
     if not (plain["number"] > 0 < plain["files"] and plain["size"] > 0):
         raise ValueError
     for kind in ("consignment", "agreement", "dataset"):
         check_id(kind, plain[kind])
     lists = {name: tuple(said[name]) for name in ("categories", "subjects") if isinstance(said[name], list)}
-    if not all(isinstance(word, str) and len(word) <= 64 for words in lists.values() for word in words):
+    if not all(isinstance(word, str) and _word(word) for words in lists.values() for word in words):
         raise ValueError
     return Letter(
         **plain,

@@ -7,7 +7,7 @@ YAML file's bytes.
 from __future__ import annotations
 
 from sandbox.custodian.desk import Desk
-from sandbox.errors import EvidenceMismatch
+from sandbox.errors import EvidenceMismatch, Refused
 from sandbox.policy.agreement import Agreement, open_agreement
 from sandbox.policy.entries import StatusEntry
 from sandbox.policy.terms import Terms
@@ -17,6 +17,17 @@ from sandbox.statements import PublicKey
 def standing(desk: Desk, agreement: str) -> StatusEntry | None:
     """The agreement's newest status entry; None when it was never activated."""
     return desk.now("status").statuses.get(agreement)
+
+
+def require_own(desk: Desk, agreement: str, dataset: str) -> None:
+    """Voices that were given under one agreement never come under another. Raises Refused."""
+    sealed = desk.now("dataset").dataset(dataset)
+    if sealed is not None and sealed.agreement != agreement:
+        raise Refused(
+            f"{dataset} was sealed under {sealed.agreement}, not {agreement}",
+            code="dataset.other_agreement",
+            mend="agree on a dataset of another name",
+        )
 
 
 def load_agreement(desk: Desk, entry: StatusEntry) -> Agreement:

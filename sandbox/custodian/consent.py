@@ -7,7 +7,6 @@ the register keeps every record. What was withdrawn is given again by a new reco
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,12 +18,14 @@ from sandbox.custodian.people import APPROVER, STEWARD, require
 from sandbox.custodian.registers import check
 from sandbox.errors import NotFound, NotPermitted, Reason, Refused, StatementError, Usage
 from sandbox.policy.consent_file import MAX_AT_ONCE, ConsentRecord, read_consents, signed_by
-from sandbox.policy.entries import ConsentEntry, StatusEntry, Withdrawal
+from sandbox.policy.entries import Consent, ConsentEntry, Withdrawal
 from sandbox.policy.registers import Posting
 from sandbox.runs import new_id
 from sandbox.statements import PublicKey, sha256
 
 UNSIGNED = "the signature of Party A's pinned key over this file is missing"
+REPLAYED = "it is on file already, and does not stand as it says here"
+ANEW = "a consent given anew is a new record, with a record_id of its own"
 
 
 def import_consents(desk: Desk, caller: str, given: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -35,8 +36,23 @@ def import_consents(desk: Desk, caller: str, given: Sequence[Mapping[str, Any]])
         raise NotPermitted(f"{caller} is not of Party A, which consents come from", mend=mend)
     if not 0 < len(given) <= MAX_AT_ONCE:
         raise Usage(f"between 1 and {MAX_AT_ONCE} consents at once")
+    if any("imported" in consent for consent in given):
+        raise Usage("imported is said by a signed import alone", mend="leave it out")
     made = [{"record_id": new_id("cr-"), **consent} for consent in given]
-    return _enter(desk, caller, [check(ConsentEntry, "consent", consent) for consent in made])
+    entries = [check(ConsentEntry, "consent", consent) for consent in made]
+    with desk.lock:
+        history = desk.registers.entries("consent")
+        known, past = {posting.entry.key: posting for posting in history}, _by_record(history)
+        reasons = [
+            Reason("consent.replayed", entry.record_id, REPLAYED, ANEW, "2.3")
+            for entry in entries
+            if entry.status == "ConsentGiven"
+            and entry.record_id in past
+            and not _same(known.get(entry.key), entry)
+        ]
+        if reasons:
+            raise Refused("nothing was entered", reasons=reasons, code=reasons[0].code)
+        return _enter(desk, caller, entries)
 
 
 def import_signed(desk: Desk, caller: str, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -59,7 +75,7 @@ def import_signed(desk: Desk, caller: str, body: Mapping[str, Any]) -> dict[str,
         for line, record in records:
             entry = ConsentEntry(**dict(record), imported=digest)
             latest = known.get(entry.key)
-            if latest is not None and _same(latest, record):
+            if _same(latest, record):
                 continue  # the file was imported before
             found = _fault(record, latest, past.get(record.record_id), answers_for)
             if found is None:
@@ -104,19 +120,22 @@ def _fault(
     if record.notice_sha256 != answers_for[record.dataset]:
         why = "it rests on another notice than the agreement's: what was told, and until when, is not known"
         return "consent.other_notice", why, "agree on a new version that names that notice"
-    new = "a consent given anew is a new record, with a record_id of its own"
     if past is not None:
-        return "consent.replayed", "it is on file already, and does not stand as it says here", new
-    known = latest.entry if latest is not None else None
-    if not isinstance(known, ConsentEntry):
+        return "consent.replayed", REPLAYED, ANEW
+    if latest is None or not isinstance(latest.entry, ConsentEntry):
         return None
-    since = known.withdrawal.at if known.status == "ConsentWithdrawn" else None
-    if record.given_at < known.given_at or (since is not None and record.given_at <= since):
-        return "consent.older", f"it was given before what stands on record ({known.record_id})", new
+    known = latest.entry
+    said_no = known.status not in ("ConsentGiven", "ConsentExpired")
+    if record.given_at < known.given_at or (
+        said_no and record.given_at <= (known.withdrawal.at or latest.at)
+    ):
+        return "consent.older", f"it was given before what stands on record ({known.record_id})", ANEW
     return None
 
 
-def _same(latest: Posting, record: ConsentRecord) -> bool:
+def _same(latest: Posting | None, record: Consent) -> bool:
+    if latest is None:
+        return False
     said = latest.entry.model_dump(mode="json")
     return {**said, "imported": None} == {**record.model_dump(mode="json"), "imported": None}
 
@@ -132,29 +151,29 @@ def _by_record(history: Sequence[Posting]) -> dict[str, list[ConsentEntry]]:
 def _signed_for(desk: Desk, data: bytes, envelope: bytes) -> dict[str, str]:
     """Datasets of every agreement whose pinned key of Party A signed these bytes, and the digest of each one's notice.
 
-    Nothing unsigned is parsed.
+    A dataset that was sealed is its own agreement's, whoever else names it. Nothing unsigned is parsed.
     """
     found: dict[str, str] = {}
+    sealed = desk.now("dataset")
     signed = False
     for entry in desk.now("status").statuses.values():
         if signed_by(data, envelope, PublicKey.from_text(entry.party_a_key)):
             signed = True
-            found |= _datasets(desk, entry)
+            for dataset in load_terms(desk, entry).datasets:
+                newest = sealed.dataset(dataset.id)
+                if newest is None or newest.agreement == entry.agreement:
+                    found[dataset.id] = dataset.notice_given.sha256
     if not signed:
         mend = "Party A signs it: sandbox consent sign FILE --key party-a.key"
         raise StatementError(UNSIGNED, code="consents.unsigned", mend=mend)
     return found
 
 
-def _datasets(desk: Desk, entry: StatusEntry) -> dict[str, str]:
-    return {dataset.id: dataset.notice_given.sha256 for dataset in load_terms(desk, entry).datasets}
-
-
 def _bytes(body: Mapping[str, Any], name: str) -> bytes:
     value = body.get(name)
     try:
         return base64.b64decode(value if isinstance(value, str) else "", validate=True)
-    except binascii.Error:
+    except ValueError:  # also of what is no ASCII
         raise Usage(f"{name} is no base64") from None
 
 

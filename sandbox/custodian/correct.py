@@ -45,10 +45,11 @@ def correct_record(
 
 
 def _only(reader: UploadReader) -> Upload:
-    uploads = list(reader.uploads())
-    if len(uploads) != 1:
+    uploads = reader.uploads()
+    first = next(uploads, None)
+    if first is None or next(uploads, None) is not None:  # a second one is not waited for
         raise Usage("a correction is of one recording", code="upload.invalid")
-    return uploads[0]
+    return first
 
 
 def _correct(desk: Desk, caller: str, corrector: Corrector, upload: Upload) -> Iterator[Mapping[str, Any]]:

@@ -78,6 +78,7 @@ class Desk:
     )  # one change of policies or versions at a time
     gate_keys: Callable[[], Sequence[PublicKey]] = lambda: ()  # whose receipts count
     snapshot_days: int = 30  # how long a snapshot of Vault may live: configs/backup.yaml
+    opening: set[str] = field(default_factory=set)  # consignments that are being sealed now
     elsewhere: Root | None = None  # an object store, where sealed datasets do not lie in ``sealed``
 
     @property

@@ -125,12 +125,26 @@ def _speakers(desk: Desk, subjects: Iterable[str], dataset: str | None) -> list[
         strangers += [] if places else [subject]
     if strangers:
         more = f" and {len(strangers) - 5} more" if len(strangers) > 5 else ""
+        waiting = _consignments(desk, strangers)
         raise NotFound(
-            f"nothing here is of {', '.join(strangers[:5])}{more}",
+            f"nothing sealed here is of {', '.join(strangers[:5])}{more}",
             code="subject.unknown",
-            mend="nobody was entered: leave them out and ask again",
+            mend=f"reject {', '.join(waiting[:5])}, which is not sealed and names them"
+            if waiting
+            else "nobody was entered: leave them out and ask again",
         )
     return found
+
+
+def _consignments(desk: Desk, strangers: Sequence[str]) -> list[str]:
+    """Those with a voice of ``strangers`` in them that is not sealed; whoever was erased is none any more."""
+    known = desk.now("erasure", "intake")
+    return sorted(
+        entry.consignment
+        for entry in known.intake.values()
+        if entry.state != "rejected"
+        and any(s in entry.subjects and (entry.dataset, s) not in known.erasures for s in strangers)
+    )
 
 
 def _open(entry: ErasureEntry | None) -> bool:

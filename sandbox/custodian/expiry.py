@@ -15,6 +15,7 @@ from typing import Any
 from sandbox.custodian.bar import kept_until, refresh_policies, terms_of
 from sandbox.custodian.desk import Desk
 from sandbox.custodian.retention import due
+from sandbox.errors import SandboxError
 from sandbox.policy.ends import next_edge, passed
 from sandbox.policy.registers import Registers
 from sandbox.service import journal
@@ -35,20 +36,28 @@ class Clockwork:
         self._heads: dict[str, Any] = {}
 
     def look(self) -> float:
-        """Act on whatever came since the last look; how long nothing will come, in seconds. Raises SandboxError.
+        """Act on whatever came since the last look; how long nothing will come, in seconds.
 
-        At the first look every dataset's policies are rewritten: something may have ended while nobody looked.
+        At the first look every dataset's policies are rewritten: something may have ended while nobody looked. Raises
+        the SandboxError of a dataset that cannot be read, after all others had their turn.
         """
-        now, seen, ahead = self._desk.clock(), self._seen, []
+        now, seen, failed = self._desk.clock(), self._seen, list[SandboxError]()
+        ahead = list[datetime | None]()
         heads = self._desk.vault.register_heads().value
         watched = {name: heads.get(name) for name in WATCHED}
         known = self._desk.now("consent", "access")
         for dataset in self._desk.datasets():
-            moments = list(edges(self._desk, known, dataset))
-            if seen is None or watched != self._heads or passed(moments, seen, now):
-                refresh_policies(self._desk, dataset)
-                journal.say("policies.turned", dataset=dataset)
-            ahead.append(next_edge(moments, now))
+            try:
+                moments = list(edges(self._desk, known, dataset))
+                if seen is None or watched != self._heads or passed(moments, seen, now):
+                    refresh_policies(self._desk, dataset)
+                    journal.say("policies.turned", dataset=dataset)
+                ahead.append(next_edge(moments, now))
+            except SandboxError as fault:
+                journal.trouble("policies.unturned", fault, dataset=dataset)
+                failed.append(fault)
+        if failed:
+            raise failed[0]
         self._seen, self._heads = now, watched
         self._sweep(now)
         following = min((moment for moment in ahead if moment), default=None)

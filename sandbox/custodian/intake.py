@@ -9,6 +9,7 @@ A crash anywhere is mended by asking again.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from pydantic import ValidationError
@@ -24,18 +25,19 @@ from sandbox.custodian.receive import (
     findings_file,
     letter_file,
     listed_terms,
-    party_a_keys,
     scan,
     stored,
 )
-from sandbox.custodian.seal import SealRequest, origins, seal_consignment, settle
+from sandbox.custodian.seal import SealRequest, is_sealed, seal_consignment, settle
 from sandbox.custodian.upload import Upload
-from sandbox.errors import ConsignmentError, NotFound, Reason, Usage
+from sandbox.errors import Conflict, ConsignmentError, NotFound, Reason, Refused, SandboxError, Usage
 from sandbox.policy import intake
 from sandbox.policy.entries import IntakeEntry, IntakeState, Review
+from sandbox.policy.registers import Posting
 from sandbox.policy.terms import DatasetTerms
 from sandbox.records import check_id
 from sandbox.runs import utc
+from sandbox.service import journal
 from sandbox.statements import sign_statement
 
 
@@ -55,22 +57,31 @@ def review(desk: Desk, caller: str, consignment: str, checklist: object) -> dict
 
 
 def end(desk: Desk, caller: str, consignment: str, state: IntakeState, reason: str) -> dict[str, Any]:
-    """``rejected`` (its ciphertext is deleted, and a statement says so) or ``quarantined``. Rejecting may repeat."""
+    """``rejected`` (its ciphertext is deleted, and a statement says so) or ``quarantined``. Rejecting may repeat.
+
+    Raises NotPermitted, Usage, Refused, or Conflict while it is being sealed.
+    """
+    require(desk, caller, *intake.REVIEWERS)
+    if len(reason) > _MAX_REASON or not reason.isprintable():
+        raise Usage(f"a reason is one line of at most {_MAX_REASON} characters", code="entry.invalid")
     with desk.lock:
         entry = _entry(desk, consignment)
         if not entry.state == state == "rejected":
+            if consignment in desk.opening:
+                raise _opening(consignment)
             person = desk.now("people").people.get(caller)
-            entry = intake.ended(entry, person, state, reason)
+            entry = intake.ended(entry, person, state, reason, sealed=is_sealed(desk, entry))
             _enter(desk, caller, entry)
         if state != "rejected":
             return _shown(entry)
+        last = _chain(desk, consignment)[-1]
         consignment_file(desk, consignment).unlink(missing_ok=True)
         said = {
             **_shown(entry),
             "files": entry.files,
             "size": entry.size,
-            "by": caller,
-            "at": utc(desk.clock()),
+            "by": last.by,
+            "at": utc(last.at),
         }
         statement = sign_statement(REJECTION, [(consignment, entry.digest)], said, [desk.signer])
         return {**_shown(entry), "statement": statement.decode()}
@@ -84,21 +95,22 @@ def accept(
     with desk.lock:
         entry = _entry(desk, consignment)
         asked = _asked(entry, wishes, add=entry.dataset in desk.datasets())
-        if entry.state != "accepted":
+        if not is_sealed(desk, entry):
             listed, against = _against(desk, entry)
             against += intake.unapproved_minors(entry, listed, desk.now("consent").consents)
-            person = desk.now("people").people.get(caller)
-            entry = intake.accepted(entry, person, against)
-            _enter(desk, caller, entry)
+            if entry.state != "accepted":
+                entry = intake.accepted(entry, desk.now("people").people.get(caller), against)
+                _enter(desk, caller, entry)
+            elif against:  # the registers changed since
+                raise Refused(f"{consignment} cannot be sealed", reasons=against, code=against[0].code)
     return _seal(desk, caller, entry, asked)
 
 
 def show(desk: Desk, consignment: str) -> dict[str, Any]:
     """Where it stands and how it came there; its findings by id and kind. Nothing of it is decrypted."""
     entry = _entry(desk, consignment)
-    chain = [posting for posting in desk.registers.entries("intake") if posting.entry.key == consignment]
     history = []
-    for posting in chain:
+    for posting in _chain(desk, consignment):
         step = posting.entry
         if isinstance(step, IntakeEntry):
             made = {"seq": posting.seq, "at": utc(posting.at), "by": posting.by, "digest": posting.digest}
@@ -107,6 +119,7 @@ def show(desk: Desk, consignment: str) -> dict[str, Any]:
     return {**entry.model_dump(mode="json"), "history": history, **found}
 
 
+_MAX_REASON = 1000  # characters
 _KEPT = {"letter": letter_file, "findings": findings_file}
 
 
@@ -118,23 +131,44 @@ def mend_intake(desk: Desk) -> None:
         if entry is None or (path.name.endswith(".consignment") and _over(desk, entry)):
             path.unlink(missing_ok=True)
     for entry in entries.values():
-        with desk.lock:
-            scan(desk, entry)
+        try:
+            with desk.lock:
+                scan(desk, entry)
+        except SandboxError as fault:  # one that cannot be scanned keeps no other waiting
+            journal.trouble("intake.unscanned", fault, consignment=entry.consignment)
 
 
 def _over(desk: Desk, entry: IntakeEntry) -> bool:
-    return entry.state == "rejected" or _sealed(desk, entry)
+    return entry.state == "rejected" or is_sealed(desk, entry)
 
 
 def _seal(desk: Desk, caller: str, entry: IntakeEntry, asked: SealRequest) -> Iterator[Mapping[str, Any]]:
-    if _sealed(desk, entry):
-        settle(desk, entry.dataset, caller)  # a crash may have come between the head and the register
-    else:
-        yield from seal_consignment(
-            desk, caller, asked, _recordings(desk, entry.consignment), entry.consignment
-        )
-    consignment_file(desk, entry.consignment).unlink(missing_ok=True)
+    with _alone(desk, entry.consignment):
+        if is_sealed(desk, entry):
+            settle(desk, entry.dataset, caller)  # a crash may have come between the head and the register
+        else:
+            yield from seal_consignment(
+                desk, caller, asked, _recordings(desk, entry.consignment), entry.consignment
+            )
+        consignment_file(desk, entry.consignment).unlink(missing_ok=True)
     yield {"event": "accepted", **_shown(entry)}
+
+
+@contextmanager
+def _alone(desk: Desk, consignment: str) -> Iterator[None]:
+    """Whoever asks meanwhile is refused: two that open it would seal it twice. Raises Conflict."""
+    with desk.lock:
+        if consignment in desk.opening:
+            raise _opening(consignment)
+        desk.opening.add(consignment)
+    try:
+        yield
+    finally:
+        desk.opening.discard(consignment)
+
+
+def _opening(consignment: str) -> Conflict:
+    return Conflict(f"{consignment} is being sealed", code="intake.opening", mend="wait until that is over")
 
 
 def _recordings(desk: Desk, consignment: str) -> Iterator[Upload]:
@@ -145,9 +179,7 @@ def _recordings(desk: Desk, consignment: str) -> Iterator[Upload]:
             f"{consignment} is {entry.state}; only an accepted consignment is opened",
             code="intake.not_accepted",
         )
-    bag = stored(desk, consignment, party_a_keys(desk))
-    if bag.letter.digest != entry.digest:
-        raise ConsignmentError(f"{consignment} is not what was received", code="consignment.differs")
+    bag = stored(desk, entry)
     key = unwrap_key(bag.letter.sealed_key, desk.vault.intake_key(), bag.letter.bound_to)
     for number, sealed in enumerate(bag.files()):
         facts, audio = open_recording(decrypt_file(key, consignment, number, sealed))
@@ -157,16 +189,6 @@ def _recordings(desk: Desk, consignment: str) -> Iterator[Upload]:
                 code="consignment.subject_unlisted",
             )
         yield Upload(number, facts, audio)
-
-
-def _sealed(desk: Desk, entry: IntakeEntry) -> bool:
-    """Whether the dataset's newest version names it: it was opened and sealed."""
-    if entry.state != "accepted":
-        return False
-    try:
-        return entry.consignment in origins(desk.manifest(entry.dataset).manifest)[0]
-    except NotFound:
-        return False
 
 
 def _against(desk: Desk, entry: IntakeEntry) -> tuple[DatasetTerms, list[Reason]]:
@@ -199,6 +221,11 @@ def _entry(desk: Desk, consignment: str) -> IntakeEntry:
             f"there is no consignment {consignment}", code="consignment.unknown", mend="sandbox intake list"
         )
     return entry
+
+
+def _chain(desk: Desk, consignment: str) -> list[Posting]:
+    """Every entry of it, the newest last."""
+    return [posting for posting in desk.registers.entries("intake") if posting.entry.key == consignment]
 
 
 def _enter(desk: Desk, caller: str, entry: IntakeEntry) -> dict[str, Any]:

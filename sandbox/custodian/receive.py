@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,13 @@ from sandbox.consignment.envelope import IntakeKey
 from sandbox.consignment.findings import treated, write_findings
 from sandbox.consignment.letter import Letter, open_letter
 from sandbox.consignment.receipt import sign_receipt
-from sandbox.custodian.agreements import load_terms, standing
+from sandbox.custodian.agreements import load_terms, require_own, standing
 from sandbox.custodian.desk import Desk
 from sandbox.custodian.files import PRIVATE, write_file
 from sandbox.custodian.people import STEWARD, require
-from sandbox.errors import Refused, StatementError, Unreachable
+from sandbox.custodian.registers import check
+from sandbox.custodian.seal import is_sealed
+from sandbox.errors import ConsignmentError, Refused, StatementError, Unreachable
 from sandbox.policy import intake
 from sandbox.policy.entries import IntakeEntry
 from sandbox.policy.registers import Posting
@@ -71,6 +73,7 @@ def listed_terms(desk: Desk, agreement: str, dataset: str) -> tuple[DatasetTerms
     listed = terms.dataset(dataset)
     if listed is None:
         raise Refused(f"{dataset} is no dataset of {agreement}", code="dataset.not_agreed")
+    require_own(desk, agreement, dataset)
     return listed, terms.relationship.model == "provided"
 
 
@@ -78,7 +81,7 @@ def scan(desk: Desk, entry: IntakeEntry) -> IntakeEntry:
     """By the custodian itself: signed findings all treated, categories agreed; else quarantined. May repeat."""
     if entry.state != "received":
         return entry
-    found = stored(desk, entry.consignment, party_a_keys(desk)).findings
+    found = stored(desk, entry).findings
     listed, _ = listed_terms(desk, entry.agreement, entry.dataset)
     untreated = sum(not treated(finding) for finding in found)
     moved = intake.scanned(entry, listed.categories, untreated)
@@ -86,16 +89,24 @@ def scan(desk: Desk, entry: IntakeEntry) -> IntakeEntry:
     return moved
 
 
-def stored(desk: Desk, consignment: str, keys: Sequence[PublicKey]) -> Bag:
+def stored(desk: Desk, entry: IntakeEntry) -> Bag:
     """The stored consignment, its letter verified once more; its files are read one by one by whoever asks.
 
     Raises:
         Refused: its ciphertext is not here any more.
+        ConsignmentError: it is another than was received.
     """
-    path = consignment_file(desk, consignment)
+    path = consignment_file(desk, entry.consignment)
     if not path.is_file():
-        raise Refused(f"the ciphertext of {consignment} is not here any more", code="intake.ciphertext_gone")
-    return Bag(_pieces(path), keys)
+        raise Refused(
+            f"the ciphertext of {entry.consignment} is not here any more",
+            code="intake.ciphertext_gone",
+            mend="sandbox data receive: send the very same consignment again",
+        )
+    bag = Bag(_pieces(path), party_a_keys(desk))
+    if bag.letter.digest != entry.digest:
+        raise ConsignmentError(f"{entry.consignment} is not what was received", code="consignment.differs")
+    return bag
 
 
 def _receive(desk: Desk, caller: str, pieces: Iterable[bytes]) -> Iterator[Mapping[str, Any]]:
@@ -115,8 +126,10 @@ def _receive(desk: Desk, caller: str, pieces: Iterable[bytes]) -> Iterator[Mappi
             os.fsync(file.fileno())
         if known is None:
             known = _enter(desk, caller, bag, letter, partial)
-        elif _lost(desk, letter.consignment):
-            _keep(desk, bag, letter, partial)
+        else:
+            with desk.lock:
+                if _lost(desk, letter.consignment):
+                    _keep(desk, bag, letter, partial)
     except OSError as fault:
         why = f"the custodian's disk: {os.strerror(fault.errno or 0)}"
         raise Unreachable(why, code="storage.failed", mend="make room") from None
@@ -182,20 +195,21 @@ def _enter(desk: Desk, caller: str, bag: Bag, letter: Letter, partial: Path) -> 
         known = _known(desk, letter)  # again: another one may have come in meanwhile
         if known is not None:
             return known
+        said = {
+            "consignment": letter.consignment,
+            "number": letter.number,
+            "agreement": letter.agreement,
+            "dataset": letter.dataset,
+            "digest": letter.digest,
+            "categories": letter.categories,
+            "subjects": letter.subjects,
+            "files": letter.files,
+            "size": letter.size,
+            "received_by": caller,
+            "state": "received",
+        }
+        entry = check(IntakeEntry, "intake", said)  # before anything is kept
         _keep(desk, bag, letter, partial)
-        entry = IntakeEntry(
-            consignment=letter.consignment,
-            number=letter.number,
-            agreement=letter.agreement,
-            dataset=letter.dataset,
-            digest=letter.digest,
-            categories=letter.categories,
-            subjects=letter.subjects,
-            files=letter.files,
-            size=letter.size,
-            received_by=caller,
-            state="received",
-        )
         return desk.registers.append("intake", [entry.model_dump(mode="json")], caller)[-1]
 
 
@@ -207,12 +221,10 @@ def _keep(desk: Desk, bag: Bag, letter: Letter, partial: Path) -> None:
 
 
 def _lost(desk: Desk, consignment: str) -> bool:
-    """Whether it is still to be reviewed, but its ciphertext is gone: backups do not hold it."""
+    """Whether it is still to be reviewed or sealed, but its ciphertext is gone: backups do not hold it."""
     entry = desk.now("intake").intake[consignment]
-    return (
-        entry.state in ("received", "scanned", "reviewed")
-        and not consignment_file(desk, consignment).exists()
-    )
+    waits = entry.state in ("received", "scanned", "reviewed", "accepted") and not is_sealed(desk, entry)
+    return waits and not consignment_file(desk, consignment).exists()
 
 
 def _pieces(path: Path) -> Iterator[bytes]:

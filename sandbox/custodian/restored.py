@@ -39,16 +39,16 @@ def bring_up_to_date(desk: Desk, note: Path) -> int:
     """
     try:
         said = json.loads(note.read_bytes())
+        envelopes = [str(one).encode() for one in said["erasures"]]
     except FileNotFoundError:
         return 0
-    except ValueError:
+    except (ValueError, KeyError, TypeError):
         mend = "sandbox backup restore once more"
         raise StatementError(f"{note} is unreadable", code="restore.note", mend=mend) from None
     with desk.lock:
         for dataset in sorted({*desk.datasets(), *desk.root.datasets()}):  # 1.
             for purpose in PURPOSES:
                 desk.vault.delete_run_policy(dataset, purpose)
-        envelopes = [str(one).encode() for one in said["erasures"]]
         wanted = dict[Speaker, str]()
         for entry in (_entry(desk, data) for data in envelopes):
             if wanted.get(entry.key) not in GONE:  # whatever the order of the list: destroyed stays destroyed
@@ -69,12 +69,21 @@ def bring_up_to_date(desk: Desk, note: Path) -> int:
 
 def _entry(desk: Desk, data: bytes) -> ErasureEntry:
     """One signed entry, wherever in the chain it stood: each only ever takes something away."""
-    statement = json.loads(open_envelope(data, INTOTO, desk.trusted()))
-    said: dict[str, Any] = statement.get("predicate", {})
-    posting = open_posting("erasure", int(said["seq"]), data, said["previous"], desk.trusted())
+    payload = open_envelope(data, INTOTO, desk.trusted())
+    try:
+        said: dict[str, Any] = json.loads(payload)["predicate"]
+        seq, previous = int(said["seq"]), said["previous"]
+    except (ValueError, KeyError, TypeError):
+        raise _something_else() from None
+    posting = open_posting("erasure", seq, data, previous, desk.trusted())
     if not isinstance(posting.entry, ErasureEntry):
-        raise StatementError("the list holds something else than erasures", code="restore.list")
+        raise _something_else()
     return posting.entry
+
+
+def _something_else() -> StatementError:
+    mend = "sandbox backup restore once more, with the list of sandbox erase --list"
+    return StatementError("the list holds something else than erasures", code="restore.list", mend=mend)
 
 
 def _enter(desk: Desk, envelopes: Sequence[bytes], wanted: dict[Speaker, str]) -> None:

@@ -17,7 +17,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
 
-from sandbox.custodian.agreements import load_terms, standing
+from sandbox.custodian.agreements import load_terms, require_own, standing
 from sandbox.custodian.bar import refresh_policies
 from sandbox.custodian.desk import Desk
 from sandbox.custodian.people import STEWARD, require
@@ -25,6 +25,7 @@ from sandbox.custodian.recording import Wishes, prepared
 from sandbox.custodian.upload import Upload, UploadReader
 from sandbox.errors import Conflict, NotFound, Reason, Refused, Usage
 from sandbox.policy.documents import Model
+from sandbox.policy.entries import IntakeEntry
 from sandbox.policy.fields import AgreementName, DatasetName, Flag, Number, Text, Whole
 from sandbox.records import Manifest
 from sandbox.runs import utc
@@ -104,6 +105,16 @@ def origins(manifest: Manifest) -> tuple[tuple[str, ...], bool]:
     return tuple(map(str, named)), manifest.processing.get("direct") is not False
 
 
+def is_sealed(desk: Desk, entry: IntakeEntry) -> bool:
+    """Whether the dataset's newest version names the consignment: it was opened and sealed."""
+    if entry.state != "accepted":
+        return False
+    try:
+        return entry.consignment in origins(desk.manifest(entry.dataset).manifest)[0]
+    except NotFound:
+        return False
+
+
 def settle(desk: Desk, dataset: str, caller: str) -> dict[str, list[str]]:
     """Enter the newest version in the register if it is not there, and write its run policies. May repeat."""
     with desk.lock:
@@ -153,6 +164,7 @@ def agreed_terms(desk: Desk, asked: SealRequest, *, direct: bool) -> Terms:
             code="dataset.not_agreed",
             mend="name one of the agreement's datasets",
         )
+    require_own(desk, asked.agreement, asked.dataset)
     if direct and listed.intake != "direct":
         raise Refused(
             f"{asked.agreement} takes {asked.dataset} by reviewed consignments",

@@ -12,7 +12,7 @@ from sandbox.custodian.consent_history import history, stands
 from sandbox.custodian.desk import Desk
 from sandbox.custodian.people import APPROVER, STEWARD, require
 from sandbox.errors import NotFound
-from sandbox.policy.entries import AccessEntry, DatasetEntry, ErasureEntry
+from sandbox.policy.entries import AccessEntry, DatasetEntry, ErasureEntry, IntakeEntry
 from sandbox.policy.registers import Posting
 from sandbox.records import IndexRow, check_id
 from sandbox.runs import utc
@@ -22,13 +22,14 @@ from sandbox.statements import canonical_json, sha256, sign_statement
 
 STATEMENT = "subject-report"
 MAY = (APPROVER, STEWARD, "privacy_reviewer")
+STEP = ("consignment", "number", "agreement", "dataset", "digest", "state", "by", "entered")
 
 
 def report(desk: Desk, caller: str, subject: str) -> dict[str, Any]:
     """``{"statement": …}``, signed. Raises NotFound when nothing here is of that person."""
     require(desk, caller, *MAY)
     fact = {"by": "custodian", "at": utc(desk.clock()), **facts(desk, check_id("subject", subject))}
-    if not any(fact[name] for name in ("datasets", "consents", "erasures")):
+    if not any(fact[name] for name in ("datasets", "consents", "erasures", "consignments")):
         raise NotFound(f"nothing here is of {subject}", code="subject.unknown")
     named = [(subject, sha256(canonical_json(fact)))]
     journal.say("subject.reported", person=caller)
@@ -36,7 +37,7 @@ def report(desk: Desk, caller: str, subject: str) -> dict[str, Any]:
 
 
 def facts(desk: Desk, subject: str) -> dict[str, Any]:
-    """Datasets with records, consents with their history, approvals of access, erasures."""
+    """Datasets with records, consents with their history, approvals of access, erasures, consignments."""
     known = desk.now("consent").consents
     return {
         "subject": subject,
@@ -45,6 +46,7 @@ def facts(desk: Desk, subject: str) -> dict[str, Any]:
         "stands": [stands(desk, entry) for (_, name), entry in sorted(known.items()) if name == subject],
         "approvals": [_said(p, minors=[subject]) for p in _about(desk, "access", subject)],
         "erasures": [_said(p) for p in _about(desk, "erasure", subject)],
+        "consignments": list(_consignments(desk, subject)),
         "not_here": "recordings and transcripts: they are sealed, and the custodian may open none",
     }
 
@@ -67,6 +69,14 @@ def _datasets(desk: Desk, subject: str) -> Iterator[dict[str, Any]]:
             "erased": subject in now.tombstones,
             "records": records,
         }
+
+
+def _consignments(desk: Desk, subject: str) -> Iterator[dict[str, Any]]:
+    """Every step of those whose letter names the person; what reviewers wrote is about all in it, and stays out."""
+    for posting in desk.registers.entries("intake"):
+        if isinstance(posting.entry, IntakeEntry) and subject in posting.entry.subjects:
+            said = _said(posting)
+            yield {name: said[name] for name in STEP}
 
 
 def _records(desk: Desk, dataset: str, subject: str) -> Iterator[dict[str, Any]]:

@@ -51,12 +51,22 @@ def upkeep(desk: Desk, renew: Callable[[], int], stop: threading.Event, lost: Ca
             since += wait
             if since >= REFRESH_S:
                 since = 0.0
-                for dataset in desk.datasets():
-                    refresh_policies(desk, dataset)
+                _refresh(desk)
         except CredentialError as fault:
             journal.trouble("credential.lost", fault)
             lost()
             return
-        except SandboxError as fault:
+        except Exception as fault:  # noqa: BLE001 - whatever it was, the credential is renewed next time
             journal.trouble("upkeep.failed", fault)
             wait = RETRY_S
+
+
+def _refresh(desk: Desk) -> None:
+    """Every dataset's policies; one that cannot be read keeps no other from its own."""
+    for dataset in desk.datasets():
+        try:
+            refresh_policies(desk, dataset)
+        except CredentialError:
+            raise
+        except SandboxError as fault:
+            journal.trouble("policies.unturned", fault, dataset=dataset)

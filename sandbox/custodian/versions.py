@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from sandbox.custodian.desk import Desk
 from sandbox.custodian.people import STEWARD, require
 from sandbox.custodian.seal import settle
+from sandbox.errors import SandboxError
 from sandbox.records import Manifest, check_id
 from sandbox.runs import utc
 from sandbox.sealing.compactor import Compacted, compact
@@ -55,7 +56,11 @@ def renewed(desk: Desk, before: Manifest) -> Terms:
 
 def _rewrap(desk: Desk, caller: str, dataset: str, subject: str | None) -> Iterator[Line]:
     folder, hands = desk.folder(dataset), desk.hands(dataset)
-    done = yield from _told(rewrap(folder, dataset, lambda before: renewed(desk, before), hands, subject))
+    try:
+        done = yield from _told(rewrap(folder, dataset, lambda before: renewed(desk, before), hands, subject))
+    except SandboxError:
+        settle(desk, dataset, caller)  # the head may have moved, and old wraps be left to retire
+        raise
     settle(desk, dataset, caller)
     yield {
         "event": "rewrapped",

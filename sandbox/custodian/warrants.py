@@ -58,6 +58,18 @@ def warrants_for(
 
 
 def by_speaker(desk: Desk, receipts: Sequence[bytes], stage: str) -> dict[Speaker, tuple[bytes, Receipt]]:
-    """Each receipt, verified, under everybody of whom it speaks."""
+    """Each receipt, verified, under everybody of whom it speaks.
+
+    Raises Refused: it saw a register that is not this one, as it went on before a restore.
+    """
     opened = [(data, open_receipt(data, desk.gate_keys(), stage)) for data in receipts]
+    entered = (
+        {(posting.seq, posting.digest) for posting in desk.registers.entries("erasure")} if opened else set()
+    )
+    if any((receipt.seq, receipt.head) not in entered for _, receipt in opened):
+        raise Refused(
+            "the receipt speaks of another register than this one",
+            code="receipt.foreign",
+            mend="ask the gate anew",
+        )
     return {speaker: (data, receipt) for data, receipt in opened for speaker in receipt.speakers}

@@ -110,14 +110,14 @@ def _run(gate: Gate, run: str) -> Response:
         ("people", ", ".join(plan["subjects"]) or "by its inputs"),
         ("recipe", f"{row.recipe} sha256:{plan['recipe_digest']}"),
         ("image", plan["image_id"]),
-        ("epsilon", "no bound" if row.epsilon is None else f"{row.epsilon:g}"),
+        ("epsilon", _epsilon(row.epsilon) or "no bound"),
         ("model", row.model or ""),
-        ("consent withdrawn since", marks.get(row.model or "", "")),
+        ("consent withdrawn since", marks.get((row.model or "").replace(" v", "@"), "")),
         ("statement", row.statement or ""),
     ]
     made = gate.house.store.read(lambda c: report.artifacts_of(c, run))
     given = gate.house.store.read(lambda c: report.credentials_of(c, run))
-    body = _table(("", ""), [(_e(name), _e(value)) for name, value in facts])
+    body = _table(("", ""), [(_e(name), _e(value)) for name, value in facts if value])
     body += "<h2>Sealed artifacts</h2>" + _table(
         ("path", "step", "bytes", "sha256", "state"),
         [tuple(_e(item[n]) for n in ("path", "step", "size", "sha256", "state")) for item in made],
@@ -134,6 +134,10 @@ def _run(gate: Gate, run: str) -> Response:
     return _page(f"Run {run}", body)
 
 
+def _epsilon(value: float | None) -> str:
+    return "" if value is None else f"{value:.3g}"
+
+
 def _audit(gate: Gate, visitor: Visitor) -> Response:
     if not set(visitor.roles) & set(WATCHERS):
         return _page("Not for this role", "", 403)
@@ -146,7 +150,7 @@ def _audit(gate: Gate, visitor: Visitor) -> Response:
     body += _table(
         ("dataset", "person", "epsilon", "no bound since"),
         [
-            tuple(_e(b.get(n) or "") for n in ("dataset", "subject", "epsilon", "no_bound_since"))
+            (_e(b["dataset"]), _e(b["subject"]), _e(_epsilon(b.get("epsilon"))), _e(b["no_bound_since"] or ""))
             for b in balances
         ],
     )

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from sandbox.errors import CredentialError, SandboxError
+from sandbox.errors import CredentialError
 from sandbox.gate.gate import Gate
 from sandbox.gate.rights import honour, next_end
 from sandbox.gate.sealed import Sealed
@@ -36,7 +36,7 @@ def upkeep(gate: Gate, renew: Callable[[], int], stop: threading.Event, lost: Ca
                 journal.trouble("login.lost", fault)
                 lost()
                 return
-            except SandboxError as fault:
+            except Exception as fault:  # noqa: BLE001 - whatever it was, withdrawals are looked for all the same
                 journal.trouble("login.unrenewed", fault)
                 due = time.monotonic() + RETRY_S
         try:
@@ -46,7 +46,7 @@ def upkeep(gate: Gate, renew: Callable[[], int], stop: threading.Event, lost: Ca
                 known = gate.registers.read()
                 honour(gate, known)
                 honoured, ends = known.heads, next_end(known, now)
-        except SandboxError as fault:
+        except Exception as fault:  # noqa: BLE001 - a look that failed is looked again
             journal.trouble("registers.unread", fault)
         if stop.wait(LOOK_S):
             return
@@ -57,5 +57,5 @@ def keep_tidy(sealed: Sealed, stop: threading.Event, every_s: float = TIDY_S) ->
     while not stop.wait(every_s):
         try:
             sealed.tidy()
-        except SandboxError as fault:
+        except Exception as fault:  # noqa: BLE001 - the next turn tries again
             journal.trouble("cache.untidy", fault)

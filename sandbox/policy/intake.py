@@ -8,8 +8,9 @@
 | any before  | rejected    | a reviewer, with a reason; the ciphertext is deleted                          |
 | any before  | quarantined | a reviewer with a reason, or the custodian: an unlabelled or unknown category |
 | quarantined | rejected    | a reviewer                                                                    |
+| accepted    | rejected    | a reviewer, as long as it is not sealed: a sealing may prove impossible       |
 
-Accepted and rejected are for good.
+Sealed and rejected are for good.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ NEXT: Mapping[IntakeState, tuple[IntakeState, ...]] = {
     "scanned": ("reviewed", "quarantined", "rejected"),
     "reviewed": ("accepted", "quarantined", "rejected"),
     "quarantined": ("rejected",),
-    "accepted": (),
+    "accepted": ("rejected",),
     "rejected": (),
 }
 
@@ -79,10 +80,12 @@ def accepted(entry: IntakeEntry, person: PersonEntry | None, against: Sequence[R
     return _moved(entry, "accepted")
 
 
-def ended(entry: IntakeEntry, person: PersonEntry | None, state: IntakeState, reason: str) -> IntakeEntry:
+def ended(
+    entry: IntakeEntry, person: PersonEntry | None, state: IntakeState, reason: str, *, sealed: bool = False
+) -> IntakeEntry:
     """Rejected or quarantined, with a reason. Raises NotPermitted, Refused."""
     _require_role(person, REVIEWERS)
-    if state not in ("rejected", "quarantined") or state not in NEXT[entry.state]:
+    if sealed or state not in ("rejected", "quarantined") or state not in NEXT[entry.state]:
         raise _illegal(entry, state)
     if not reason.strip():
         raise Refused(
@@ -107,6 +110,9 @@ def blockers(
     """
     rows = {subject: consents.get((entry.dataset, subject)) for subject in entry.subjects}
     reasons = [reason for subject, row in rows.items() for reason in _against(subject, row, now, provided)]
+    if strange := sorted(set(entry.categories) - set(listed.categories)):
+        why = f"{', '.join(strange)} is not agreed any more"
+        reasons.append(_reason("category_not_agreed", entry.consignment, why, "reject it"))
     forgotten = [subject for subject in entry.subjects if (entry.dataset, subject) in erased]
     reasons += [
         _reason(

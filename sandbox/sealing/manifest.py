@@ -15,6 +15,7 @@ from sandbox.statements import PublicKey, open_statement, sha256
 STATEMENT = "manifest"
 READER = 1  # the newest manifest that this code may open
 MAX_MANIFEST_BYTES = 64 << 20
+MAX_VERSION = 999_999_999  # what a name has room for
 _NAME = re.compile(r"([1-9][0-9]{0,8})\.dsse\.json")
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from sandbox.errors import NotFound
+from sandbox.errors import NotFound, SealBroken
 from sandbox.records import INDEX_KEY, Manifest, Shard
 from sandbox.sealing.head import Head
 from sandbox.sealing.keyring import KeyMaker
-from sandbox.sealing.manifest import open_at_head
+from sandbox.sealing.manifest import MAX_VERSION, open_at_head
 from sandbox.sealing.reader import decrypt_index, read_pinned, read_rows
 from sandbox.sealing.records import cipher
 from sandbox.sealing.rows import NO_ROWS, Rows
@@ -32,11 +32,21 @@ class Previous:
     wraps: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     def next_version(self, folder: Store) -> int:
-        """One above everything that lies there, so that no writer ever touches what another left."""
+        """One above everything that lies there, so that no writer ever touches what another left.
+
+        Raises:
+            SealBroken: that is above what any reader finds.
+        """
         found = [self.version]
         for kind in ("index", "keys", "manifests"):
             numbers = (name.partition(".")[0] for name in folder.names(kind))
             found += [int(number) for number in numbers if number.isdecimal()]
+        if max(found) >= MAX_VERSION:
+            raise SealBroken(
+                f"an object of version {max(found)} lies there, above the {MAX_VERSION} that there may be",
+                code="seal.object_foreign",
+                mend="find out who put it there, and remove it",
+            )
         return max(found) + 1
 
 

@@ -18,6 +18,7 @@ import shutil
 import threading
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from sandbox.errors import Unreachable
@@ -42,7 +43,7 @@ class View:
 
     dataset: str
     digest: str  # of its manifest
-    version: int
+    version: int  # 0: its files were lost
     path: Path
     used: float  # seconds since the epoch: when a run last asked for it
 
@@ -69,6 +70,8 @@ class Cache:
     def stage(self, source: Source, opened: OpenedManifest, progress: Progress = _untold) -> Path:
         """Bring a version, or find it here; its folder. Whoever asks while it comes waits for it.
 
+        ``progress`` is called while it waits, too: with nothing of nothing, until it is known.
+
         The caller's run is in ``live`` already, so nothing is evicted between this and the run's end.
 
         Raises:
@@ -78,7 +81,7 @@ class Cache:
         digest = opened.digest
         target = self.view(opened.manifest.dataset, digest)
         try:
-            with self.objects.alone(f"version {digest}"):
+            with self.objects.alone(f"version {digest}", lambda: progress(0, 0)):
                 with self._lock:
                     if _whole(target, opened.manifest):
                         os.utime(target)
@@ -105,7 +108,8 @@ class Cache:
         with self._lock:
             for path in self._root.glob("views/*/*"):
                 if not path.name.startswith("."):
-                    version = int(next(path.glob("manifests/*")).name.partition(".")[0])
+                    named = next(path.glob("manifests/*"), None)  # a power cut may have taken it
+                    version = int(named.name.partition(".")[0]) if named else 0
                     found.append(View(path.parent.name, path.name, version, path, path.stat().st_mtime))
         return sorted(found, key=lambda view: view.used)
 
@@ -132,7 +136,7 @@ class Cache:
         total, before = sum(one.size for one in wanted), 0
         with ReadAhead(source) as ahead:
             for one in wanted:
-                for here in self.objects.fetch(ahead, one):
+                for here in self.objects.fetch(ahead, one, partial(progress, before, total)):
                     progress(before + here, total)
                 before += one.size
                 progress(before, total)

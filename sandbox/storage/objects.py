@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from sandbox.sealing.reader import MAX_KEYS_BYTES
 from sandbox.sealing.storage import FILE_MODE, Source
 
 _PIECE = 4 << 20
+_LOOK_S = 0.5  # how often who waits for another looks up
 _OBJECT_MODE = FILE_MODE & 0o444
 
 
@@ -63,13 +64,15 @@ class Objects:
             came = sum(path.stat().st_size for path in self._partial.iterdir() if path.name in coming)
             return sum(coming.values()) - came
 
-    def fetch(self, source: Source, one: Wanted) -> Iterator[int]:
+    def fetch(
+        self, source: Source, one: Wanted, waiting: Callable[[], object] = lambda: None
+    ) -> Iterator[int]:
         """Bring one object, unless it is here; how far it is, now and then. Two may want one at the same time.
 
         Raises:
             SealBroken: it is missing, or is not what was signed; nothing of it is kept.
         """
-        with self.alone(one.sha256):
+        with self.alone(one.sha256, waiting):
             if not self.here(one):
                 yield from self._download(source, one)
 
@@ -82,18 +85,24 @@ class Objects:
                         path.unlink()
 
     @contextmanager
-    def alone(self, what: str) -> Iterator[None]:
-        """One at a time brings an object or a version."""
+    def alone(self, what: str, waiting: Callable[[], object]) -> Iterator[None]:
+        """One at a time brings an object or a version; ``waiting`` is called now and then, and may raise to give up."""
         with self._lock:
             lock = self._coming.setdefault(what, threading.Lock())
-        with lock:
+        while not lock.acquire(timeout=_LOOK_S):
+            waiting()
+        try:
             yield
+        finally:
+            lock.release()
 
     def _download(self, source: Source, one: Wanted) -> Iterator[int]:
         """What came before is hashed and kept, the rest is read; only then it has its name."""
         if source.size(one.name) != one.size:
             raise SealBroken(f"{one.name} has another size than was signed", code="seal.shard_differs")
         path, digest = self._partial / one.sha256, hashlib.sha256()
+        with suppress(FileNotFoundError):
+            path.chmod(0o600)  # a crash between mode and name left it read-only
         with open(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600), "r+b") as file:
             while piece := file.read(_PIECE):
                 digest.update(piece)

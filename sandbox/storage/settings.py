@@ -30,7 +30,14 @@ def _root(value: str) -> str:
 
 def _endpoint(value: str) -> str:
     url = urlsplit(value)
-    if url.scheme not in ("http", "https") or not url.hostname or url.username or url.query or url.fragment:
+    if (
+        url.scheme not in ("http", "https")
+        or not re.fullmatch(r"[A-Za-z0-9.:\[\]-]+", url.netloc)  # nobody's name or password
+        or not url.hostname
+        or url.port == 0  # raises where it is none
+        or url.query
+        or url.fragment
+    ):
         raise ValueError("write an address like https://s3.example.org")
     if url.scheme == "http" and url.hostname not in _LOOPBACK:
         raise ValueError("an object store beyond this machine is spoken to by https")

@@ -14,7 +14,8 @@ from sandbox.custodian.correct import correct_record
 from sandbox.custodian.desk import Desk
 from sandbox.custodian.seal import SealRequest, seal_consignment, seal_upload
 from sandbox.custodian.upload import UploadReader
-from sandbox.errors import NotPermitted, Refused, Usage
+from sandbox.custodian.versions import rewrap_dataset
+from sandbox.errors import NotPermitted, Refused, Unreachable, Usage
 from sandbox.sealing.eraser import erase_subject
 from sandbox.sealing.reader import open_version
 from sandbox.sealing.version import Terms
@@ -72,6 +73,22 @@ def test_keys_are_rotated_and_the_register_knows(desk: Desk, sandbox: Sandbox) -
     assert len(list(opened(desk).stream())) == 6
 
 
+def test_a_vault_that_fails_while_old_wraps_are_retired_leaves_a_version_that_is_registered(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else every run of the dataset would be refused until somebody thinks of asking again."""
+
+    def gone(*_: object) -> None:
+        raise Unreachable("Vault does not answer")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(desk.vault, "retire_wraps", gone)
+        with pytest.raises(Unreachable):
+            list(rewrap_dataset(desk, STEWARD, "digits"))
+    assert desk.manifest("digits").manifest.version == desk.now("dataset").dataset("digits").version == 2
+    assert list(rewrap_dataset(desk, STEWARD, "digits"))[-1]["version"] == 3
+
+
 @pytest.mark.parametrize("how", ["file", "stdin"])
 def test_a_record_is_corrected(
     desk: Desk, sandbox: Sandbox, how: str, monkeypatch: pytest.MonkeyPatch
@@ -114,6 +131,21 @@ def test_a_bad_correction_changes_nothing(desk: Desk, sandbox: Sandbox, what: st
     said = sandbox("data", "correct", "digits", name, "--audio", "bad.wav", "--text-file", "bad.txt")
     assert said.code != 0 and code in said.err and "Traceback" not in said.err
     assert desk.manifest("digits").manifest.version == 1
+
+
+def test_a_correction_does_not_keep_recordings_without_end(desk: Desk, sandbox: Sandbox) -> None:
+    record, taken = str(listed(sandbox)[0]["record"]), []
+
+    def endless() -> Iterator[bytes]:
+        whole = b"".join(upload([(facts(n), wave(n)) for n in range(9)], record=record))
+        for at in range(0, len(whole), 512):
+            taken.append(at)
+            yield whole[at : at + 512]
+
+    with pytest.raises(Usage, match="one recording"):
+        correct_record(desk, STEWARD, "digits", endless())
+    size = len(b"".join(upload([(facts(n), wave(n)) for n in range(9)], record=record)))
+    assert taken[-1] < size / 2
 
 
 def test_a_dataset_of_reviewed_consignments_takes_no_unreviewed_correction(tmp_path: Path) -> None:

@@ -171,3 +171,21 @@ def test_something_else_than_a_consignment_is_refused(house: House, sandbox: San
         Path("new.consignment").write_bytes(body)
         said = sandbox("data", "receive", "new.consignment")
         assert said.code == 6 and "Traceback" not in said.err and not Path("new.consignment.receipt.json").exists()
+
+
+def test_what_people_wrote_is_shown_as_it_stands(house: House, sandbox: Sandbox) -> None:
+    """Signs that the terminal's library reads as colours neither vanish nor end it."""
+    name = received(house, sandbox)
+    house.who = "b.privacy.1"
+    assert sandbox("intake", "quarantine", name, "--reason", "title [/b] in [red]doubt").code == 0
+    said = sandbox("intake", "show", name)
+    assert (said.code, "title [/b] in [red]doubt" in said.out) == (0, True), said.err
+
+
+def test_a_name_in_brackets_is_no_colour(house: House, sandbox: Sandbox) -> None:
+    Path("custodian.keys").write_text(sandbox("data", "intake-key").out)
+    name = "[b]1[x].consignment"
+    said = sandbox("data", "pack", "studio", "--number", "1", *PACK, "-o", name)
+    assert (said.code, f"written    {name}" in said.out) == (0, True), said.err
+    got = sandbox("data", "receive", name)
+    assert (got.code, f"receipt    {name}.receipt.json" in got.out) == (0, True), got.err

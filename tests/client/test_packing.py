@@ -158,3 +158,33 @@ def test_a_folder_that_is_not_there_is_one_clear_error(tmp_path):
     with pytest.raises(Usage) as caught:
         packed(studio(tmp_path / "s"), tmp_path / "nowhere" / "c")
     assert caught.value.code == "file.unwritable"
+
+
+def test_two_packings_at_once_lose_no_pseudonym(tmp_path):
+    """The list is read at the start and written at the end: whoever is second packs again."""
+    path = tmp_path / "names.csv"
+    first, second = Pseudonyms.at(path), Pseudonyms.at(path)
+    anna = first.of("Anna Berg")
+    second.of("Ben Ode")
+    first.save()
+    with pytest.raises(Usage) as caught:
+        second.save()
+    assert caught.value.code == "names.changed" and read_names(path) == {"Anna Berg": anna}
+    third = Pseudonyms.at(path)
+    third.of("Ben Ode")
+    third.save()
+    third.save()
+    assert list(read_names(path)) == ["Anna Berg", "Ben Ode"]
+
+
+def test_a_list_that_was_written_and_never_sent_is_not_lost(tmp_path):
+    """The consignment went away with its carrier; what its numbers mean stays."""
+    home = studio(tmp_path / "a")
+    target = tmp_path / "1.consignment"
+    packed(home, target)
+    before = (tmp_path / "1.consignment.files.csv").read_bytes()
+    target.unlink()
+    with pytest.raises(Usage) as caught:
+        packed(home, target, order(number=2))
+    assert caught.value.code == "file.exists"
+    assert (tmp_path / "1.consignment.files.csv").read_bytes() == before

@@ -11,11 +11,13 @@ from sandbox.custodian.consent import import_consents, import_signed, withdraw_c
 from sandbox.custodian.consent_history import show
 from sandbox.custodian.people import enter_person
 from sandbox.custodian.seal import seal_upload
+from sandbox.custodian.status import activate
 from sandbox.errors import NotFound, NotPermitted, Refused, StatementError, Usage
+from sandbox.policy.agreement import sign_agreement
 from sandbox.policy.consent_file import read_consents, sign_consents
 from sandbox.statements import Ed25519Signer, open_envelope, sha256
-from tests.fakes.agreement import PARTY_A, PARTY_B
-from tests.fakes.studio import NOW, STEWARD, consent, facts, upload, wave
+from tests.fakes.agreement import PARTY_A, PARTY_B, agreement_yaml
+from tests.fakes.studio import NOW, STEWARD, activation, consent, facts, upload, wave
 
 ANNA = "spk_anna"
 RECORD = """\
@@ -140,6 +142,22 @@ def test_all_go_in_or_none_and_a_signer_answers_for_its_datasets_only(desk):
     assert desk.registers.entries("consent") == []
 
 
+def test_the_party_a_of_another_agreement_answers_for_no_dataset_that_was_sealed_under_this_one(desk):
+    list(seal_upload(desk, STEWARD, upload([(facts(0), wave(0))])))
+    stranger = Ed25519Signer(Ed25519PrivateKey.generate())
+    text = agreement_yaml().replace(b"dsa-2026-0001", b"dsa-2026-0002")  # names the dataset, too
+    made = activation(text, sign_agreement(text, [stranger, PARTY_B]))
+    activate(desk, STEWARD, made | {"party_a_key": stranger.public.text})
+    assert codes(desk, sent(RECORD, stranger)) == [("consents.foreign", "consents.yaml:1 cr-000017")]
+    assert import_signed(desk, STEWARD, sent(RECORD))["entered"] == 1
+
+
+@pytest.mark.parametrize("part", ["file", "envelope"])
+def test_bytes_that_are_none_are_named(desk, part):
+    with pytest.raises(Usage, match=part):
+        import_signed(desk, STEWARD, {**sent(RECORD), part: "\u00e9\u00e9\u00e9\u00e9"})
+
+
 def test_a_consent_to_another_notice_than_the_agreements_is_none(desk):
     assert codes(desk, sent(RECORD.replace("4" * 64, "5" * 64))) == [
         ("consent.other_notice", "consents.yaml:1 cr-000017")
@@ -168,6 +186,37 @@ def test_a_record_is_not_widened_under_its_own_name(desk):
     import_signed(desk, STEWARD, sent(RECORD))
     wider = RECORD.replace("commercial_use: true", "release_model: true")
     assert codes(desk, sent(wider)) == [("consent.replayed", "consents.yaml:1 cr-000017")]
+
+
+def test_a_withdrawal_that_says_no_time_counts_from_its_entry(desk):
+    import_signed(desk, STEWARD, sent(RECORD))
+    import_signed(desk, STEWARD, sent(RECORD.replace("dpv:ConsentGiven", "ConsentWithdrawn")))
+    kept_back = RECORD.replace("cr-000017", "cr-000018").replace("2026-01-05", "2026-02-05")
+    assert codes(desk, sent(kept_back)) == [("consent.older", "consents.yaml:1 cr-000018")]
+
+
+@pytest.mark.parametrize("status", ["ConsentRefused", "ConsentUnknown"])
+def test_what_was_refused_is_not_given_by_an_older_file(desk, status):
+    import_signed(desk, STEWARD, sent(RECORD.replace("dpv:ConsentGiven", status)))
+    older = RECORD.replace("cr-000017", "cr-000018").replace("2026-01-05", "2026-02-05")
+    assert codes(desk, sent(older)) == [("consent.older", "consents.yaml:1 cr-000018")]
+
+
+def test_party_as_own_person_brings_no_old_record_back_either(desk):
+    old = {"record_id": "cr-000017", **consent(ANNA)}
+    import_consents(desk, STEWARD, [old])
+    import_consents(desk, STEWARD, [old])
+    withdraw_consent(desk, STEWARD, "digits", ANNA)
+    with pytest.raises(Refused) as refused:
+        import_consents(desk, STEWARD, [old])
+    assert refused.value.code == "consent.replayed"
+    assert desk.now("consent").consents["digits", ANNA].status == "ConsentWithdrawn"
+    assert import_consents(desk, STEWARD, [consent(ANNA)])["entered"] == 1  # a record of its own
+
+
+def test_nobody_says_by_hand_that_a_signed_file_was_imported(desk):
+    with pytest.raises(Usage, match="imported"):
+        import_consents(desk, STEWARD, [{**consent(ANNA), "imported": "a" * 64}])
 
 
 def test_a_signed_withdrawal_always_goes_in(desk):

@@ -234,6 +234,30 @@ def test_a_stranger_cannot_be_erased(sealed):
         ask(sealed, STEWARD, ["spk_nobody"])
 
 
+@pytest.mark.parametrize(("state", "waits"), [("received", True), ("accepted", True), ("rejected", False)])
+def test_a_voice_in_a_consignment_that_is_not_sealed_is_not_passed_over(sealed, state, waits):
+    entry = {
+        "consignment": "cs-abc234",
+        "number": 1,
+        "agreement": "dsa-2026-0001",
+        "dataset": "digits",
+        "digest": "7" * 64,
+        "categories": ["speech_sample"],
+        "subjects": ["spk_dora", "spk_anna"],
+        "files": 1,
+        "size": 1,
+        "received_by": STEWARD,
+        "state": state,
+    }
+    sealed.registers.append("intake", [entry], STEWARD)
+    with pytest.raises(NotFound) as refused:
+        ask(sealed, STEWARD, ["spk_dora"])
+    assert ("cs-abc234" in str(refused.value.mend)) == waits
+    with pytest.raises(NotFound) as refused:
+        ask(sealed, STEWARD, ["spk_nobody"])
+    assert "cs-abc234" not in str(refused.value.mend)
+
+
 def test_nobody_named_is_no_erasure(sealed):
     with pytest.raises(Usage):
         ask(sealed, STEWARD, [])

@@ -15,7 +15,7 @@ from sandbox.custodian.reads import list_datasets, show_dataset
 from sandbox.custodian.retention import due
 from sandbox.custodian.seal import seal_upload
 from sandbox.custodian.status import activate, set_status
-from sandbox.errors import Refused, VaultUnreachable
+from sandbox.errors import NotFound, Refused, VaultUnreachable
 from sandbox.policy.fields import moment
 from tests.fakes.agreement import agreement_yaml
 from tests.fakes.custody import FakeCustody
@@ -271,3 +271,15 @@ def test_who_may_approve_and_for_how_long(school):
                                                                               "-01-01"}})  # fmt: skip
     assert codes("a.other") == ["minors.approver"]
     assert codes(person=STEWARD) == ["minors.self_approved"]
+
+
+def test_one_dataset_that_cannot_be_read_keeps_no_other_from_ending(desk, monkeypatch):
+    two_voices(desk, expires="2026-12-01T00:00:00Z")
+    clock = Clockwork(desk)
+    clock.look()
+    at(desk, moment("2026-12-01T00:00:00Z"))
+    every = type(desk).datasets
+    monkeypatch.setattr(type(desk), "datasets", lambda self: ["aaa-lost", *every(self)])
+    with pytest.raises(NotFound):
+        clock.look()  # what failed is told, and tried again
+    assert desk.vault.policies["digits/train"] == [ANNA]

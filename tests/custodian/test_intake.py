@@ -21,6 +21,7 @@ from sandbox.custodian.seal import seal_upload
 from sandbox.custodian.status import activate, set_status
 from sandbox.custodian.upkeep import mend
 from sandbox.errors import (
+    Conflict,
     ConsignmentError,
     EvidenceMismatch,
     NotFound,
@@ -480,3 +481,139 @@ def test_what_is_shown_is_what_was_signed(desk, home):
     shown = intake.show(desk, name)
     assert [found["kind"] for found in json.loads(shown["findings"])] == ["phone"]
     assert open_letter(shown["letter"].encode(), [PARTY_A.public]).consignment == name
+
+
+# Two at once, strangers, and what changed since
+
+
+def test_nobody_without_a_role_gets_a_signed_rejection(desk, home):
+    """Nor does who asks again sign for what another did."""
+    name = received(desk, made(desk, home))["consignment"]
+    first = intake.end(desk, REVIEWERS[0], name, "rejected", "no chain of title")
+    for who in (STEWARD + "x", "a.auditor.1"):
+        refused("person.not_permitted", intake.end, desk, who, name, "rejected", "why", kind=NotPermitted)
+    again = intake.end(desk, REVIEWERS[1], name, "rejected", "again")
+    said = [
+        open_statement(done["statement"].encode(), REJECTION, [desk.signer.public]).predicate
+        for done in (first, again)
+    ]
+    assert said[0] == said[1] and said[0]["by"] == REVIEWERS[0]
+
+
+def test_two_who_accept_at_once_seal_it_once(desk, home, monkeypatch):
+    """The second looked before the first one's head moved, and would open what the first has not deleted yet."""
+    name, real = reviewed(desk, home), intake.seal_consignment
+    first = intake.accept(desk, STEWARD, name, {})
+
+    def behind(*args):
+        monkeypatch.setattr("sandbox.custodian.intake.seal_consignment", real)
+        while next(first)["event"] != "sealed":
+            pass
+        return real(*args)
+
+    monkeypatch.setattr("sandbox.custodian.intake.seal_consignment", behind)
+    refused("intake.opening", lambda: accepted(desk, name), kind=Conflict)
+    accepted(desk, name)
+    entry = desk.now("dataset").dataset("digits")
+    assert (entry.version, entry.records, entry.consignments) == (1, 4, (name,))
+
+
+def unsealed(desk, home, monkeypatch):
+    """Accepted, but the sealing broke."""
+    name = reviewed(desk, home)
+    with monkeypatch.context() as broken:
+        broken.setattr(
+            "sandbox.sealing.writer.Sealer.finish", lambda *a: (_ for _ in ()).throw(OSError("disk"))
+        )
+        with pytest.raises(OSError, match="disk"):
+            accepted(desk, name)
+    return name
+
+
+def test_who_asked_to_be_forgotten_since_the_acceptance_is_not_sealed(desk, home, monkeypatch):
+    name = unsealed(desk, home, monkeypatch)
+    subject = desk.now("intake").intake[name].subjects[0]
+    desk.registers.append("erasure", [{"subject": subject, "dataset": "digits", "status": "asked"}], STEWARD)
+    refused("intake.subject_erased", intake.accept, desk, STEWARD, name, {})
+    intake.end(desk, REVIEWERS[0], name, "rejected", "a person in it asked to be forgotten")
+    assert not consignment_file(desk, name).exists() and desk.datasets() == []
+
+
+def test_what_a_restore_lost_after_the_acceptance_is_sent_again(desk, home, monkeypatch):
+    name = unsealed(desk, home, monkeypatch)
+    data = consignment_file(desk, name).read_bytes()
+    consignment_file(desk, name).unlink()
+    refused("intake.ciphertext_gone", lambda: accepted(desk, name))
+    received(desk, data)
+    accepted(desk, name)
+    assert desk.now("dataset").dataset("digits").records == 4
+
+
+def test_what_is_sealed_can_be_rejected_by_nobody(desk, home):
+    name = reviewed(desk, home)
+    accepted(desk, name)
+    refused("intake.transition_illegal", intake.end, desk, REVIEWERS[0], name, "rejected", "too late")
+    assert intake.show(desk, name)["state"] == "accepted"
+
+
+def test_what_is_being_sealed_is_not_rejected_meanwhile(desk, home, monkeypatch):
+    name, real = reviewed(desk, home), intake._recordings
+
+    def meanwhile(*args):
+        yield from real(*args)
+        refused("intake.opening", intake.end, desk, REVIEWERS[0], name, "rejected", "meanwhile", kind=Conflict)
+
+    monkeypatch.setattr("sandbox.custodian.intake._recordings", meanwhile)
+    accepted(desk, name)
+    assert (desk.now("dataset").dataset("digits").records, desk.opening) == (4, set())
+
+
+def test_one_agreements_voices_do_not_come_under_another(desk, home):
+    """Both list a dataset of the same name; its voices were given under the first."""
+    first = reviewed(desk, home)
+    accepted(desk, first)
+    other = Ed25519Signer(Ed25519PrivateKey.generate())
+    data = agreement_yaml(intake="consignment").replace(b"dsa-2026-0001", b"dsa-2026-0002")
+    activate(desk, STEWARD, {**activation(data, signed(data, other, PARTY_B)), "party_a_key": other.public.text})
+    second = made(desk, home, signer=other, agreement="dsa-2026-0002")
+    refused("dataset.other_agreement", lambda: received(desk, second))
+    assert desk.manifest("digits").manifest.agreement == "dsa-2026-0001"
+
+
+@pytest.mark.parametrize("category", ["", " ", "a ", "a\nb", "\x1b[2J"])
+def test_a_letter_with_odd_words_is_one_clear_error_and_leaves_nothing(desk, home, category):
+    data = made(desk, home, categories=(category,))
+    refused("consignment.letter_invalid", lambda: received(desk, data), kind=ConsignmentError)
+    assert stored_files(desk) == [] and desk.registers.entries("intake") == []
+
+
+def test_one_consignment_that_cannot_be_scanned_keeps_no_other_waiting(desk, home, monkeypatch):
+    with monkeypatch.context() as broken:
+        broken.setattr("sandbox.custodian.receive.scan", lambda *a: (_ for _ in ()).throw(OSError("gone")))
+        for number in (1, 2):
+            with pytest.raises(OSError, match="gone"):
+                received(desk, made(desk, home, number=number))
+    first, second = desk.now("intake").intake
+    consignment_file(desk, first).unlink()
+    mend(desk)
+    assert [intake.show(desk, name)["state"] for name in (first, second)] == ["received", "scanned"]
+
+
+def test_another_consignment_in_its_place_is_not_scanned(desk, home, monkeypatch):
+    with monkeypatch.context() as broken:
+        broken.setattr("sandbox.custodian.receive.scan", lambda *a: (_ for _ in ()).throw(OSError("gone")))
+        for number in (1, 2):
+            with pytest.raises(OSError, match="gone"):
+                received(desk, made(desk, home, number=number))
+    first, second = desk.now("intake").intake
+    consignment_file(desk, first).write_bytes(consignment_file(desk, second).read_bytes())
+    mend(desk)
+    assert [intake.show(desk, name)["state"] for name in (first, second)] == ["received", "scanned"]
+
+
+@pytest.mark.parametrize("reason", ["x" * 2000, "a\x00b", "a\nb"])
+def test_a_reason_that_the_register_does_not_take_is_one_clear_error(desk, home, reason):
+    name = received(desk, made(desk, home))["consignment"]
+    refused(
+        "entry.invalid", intake.end, desk, REVIEWERS[0], name, "quarantined", reason, kind=Usage
+    )

@@ -52,6 +52,20 @@ def test_an_unreachable_vault_is_asked_again(desk):
     assert stop.waits == [0.0, 10.0, 300.0]
 
 
+def test_a_fault_that_nobody_foresaw_does_not_end_the_upkeep(desk):
+    answers = iter([RuntimeError("?"), 900])
+
+    def renew():
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    stop = Stop(2)
+    upkeep(desk, renew, stop, lambda: None)
+    assert stop.waits == [0.0, 10.0, 300.0]
+
+
 def test_a_consent_that_ran_out_bars_without_anybody_asking(desk):
     import_consents(desk, STEWARD, [consent("spk_anna", expires="2026-12-01")])
     list(seal_upload(desk, STEWARD, upload([(facts(0), wave(0))])))

@@ -165,6 +165,32 @@ def test_an_old_receipt_does_not_serve_for_what_was_asked_later(desk, gate):
     assert refused.value.code == "receipt.old"
 
 
+def test_a_receipt_from_before_a_restore_names_another_register(world, desk, gate):
+    asked(desk)
+    for _ in range(3):  # what was entered after the backup
+        desk.registers.append("erasure", [{"subject": BEN, "dataset": DATASET, "status": "asked"}], STEWARD)
+    ahead = given(gate, "settled")["receipt"].encode()
+    before = replace(desk, registers=Forked(desk.registers))
+    with pytest.raises(Refused) as refused:
+        erase.destroy(before, STEWARD, [SPEAKER], [ahead])
+    assert refused.value.code == "receipt.foreign"
+    assert f"subjects/{DATASET}.{ANNA}" in world.vault.keys
+
+
+class Forked:
+    """The registers after a restore: as many entries, but not the ones that the receipt saw."""
+
+    def __init__(self, real):
+        self._real = real
+
+    def entries(self, name):
+        found = self._real.entries(name)
+        return found[:2] + [replace(posting, digest="f" * 64) for posting in found[2:]]
+
+    def __getattr__(self, name):
+        return getattr(self._real, name)
+
+
 def test_what_began_with_a_receipt_is_not_certified_without_the_second(desk, gate):
     asked(desk)
     list(erase.destroy(desk, STEWARD, [SPEAKER], [given(gate, "settled")["receipt"].encode()]))
@@ -180,14 +206,28 @@ def test_what_began_with_a_receipt_is_not_certified_without_the_second(desk, gat
         lambda said: said | {"subject": BEN},
         lambda said: said | {"receipts": {}},
         lambda said: said | {"receipts": {"settled": said["receipts"]["settled"]}},
+        lambda said: said | {"receipts": {"tainted": said["receipts"]["tainted"]}},
+        lambda said: said | {"runs": []},
+        lambda said: said | {"derived": []},
         lambda said: said | {"keys": []},
         lambda said: said | {"keys": [said["keys"][0] | {"wraps": []}]},
     ],
-    ids=["a field less", "of another", "no receipt", "one receipt", "no key", "no proof"],
+    ids=[
+        "a field less",
+        "of another",
+        "no receipt",
+        "the first alone",
+        "the second alone",
+        "a run less",
+        "a model less",
+        "no key",
+        "no proof",
+    ],
 )
 def test_a_certificate_that_says_less_is_none(world, desk, gate, change):
     from sandbox.statements import canonical_json, sha256
 
+    run_of(gate)
     data = whole(desk, gate)[0]
     said = change(json.loads(base64.b64decode(json.loads(data)["payload"]))["predicate"])
     named = [(f"{said['dataset']}.{said['subject']}", sha256(canonical_json(said)))]

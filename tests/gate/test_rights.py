@@ -80,6 +80,21 @@ def test_a_withdrawal_is_honoured_once_the_registers_can_be_read_again(world, ke
     assert ended(kept_up, live).outcome == "killed"
 
 
+def test_a_withdrawal_is_honoured_though_the_database_failed_once(world, kept_up, live, monkeypatch):
+    until(lambda: kept_up.registers.heads() != {})
+    read, failed = kept_up.registers.read, threading.Event()
+
+    def fails():
+        if not failed.is_set():
+            failed.set()
+            raise sa.exc.OperationalError("SELECT", {}, Exception("disk I/O error"))
+        return read()
+
+    monkeypatch.setattr(kept_up.registers, "read", fails)
+    withdraw_consent(world.desk, STEWARD, DATASET, ANNA)
+    assert ended(kept_up, live).outcome == "killed" and failed.is_set()
+
+
 def test_a_dead_login_is_told_and_ends_the_upkeep(gate):
     def renew() -> int:
         raise CredentialError("the login is dead")

@@ -15,7 +15,7 @@ from sandbox import audit
 from sandbox.custodian.access import grant_access, revoke_access
 from sandbox.custodian.consent import import_consents, withdraw_consent
 from sandbox.errors import KeyBarred, NotPermitted, Refused, Unreachable
-from sandbox.gate import log, replan, report, rights, upkeep, withdrawal
+from sandbox.gate import log, pages, replan, report, rights, upkeep, withdrawal
 from sandbox.gate.invariants import broken
 from sandbox.gate.tables import withdrawals
 from sandbox.runs import RunState, from_utc
@@ -128,13 +128,15 @@ def test_a_withdrawal_between_snapshot_and_decision_is_not_overlooked(world, gat
 
 
 def test_what_was_made_from_the_voice_is_marked_everywhere_and_is_no_input_any_more(world, gate):
-    run_of(gate)
+    heard = run_of(gate)
     run_of(gate, request(subjects=(BEN,)))
     run_of(gate, listening("hum@2"))
     withdraw_consent(world.desk, STEWARD, DATASET, ANNA)
     assert [fault.split(" ")[0] for fault in broken(gate.house)] == ["10."]
     honour(gate)
     assert marks(gate) == world.tracking.withdrawn == {"hum@1": WHOSE}
+    page = bytes(pages._run(gate, heard.id).body).decode()
+    assert "consent withdrawn since" in page and WHOSE in page
     assert world.tracking.taints == {} and broken(gate.house) == []
     graph = gate.house.store.read(report.graph)
     assert {node["id"] for node in graph["nodes"] if node["withdrawn"]} == {"hum@1"}

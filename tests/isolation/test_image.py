@@ -70,7 +70,8 @@ def test_the_image_holds_the_container_half_and_its_own_trust_anchors(yard: Yard
     app = json.loads(yard.run_python(podman, "-Sc", LOOK).stdout)["app"]
     parts = {path.split("/")[1].removesuffix(".py") for path in app if path.startswith("sandbox/")}
     assert parts == {
-        "__init__", "errors", "memory", "statements", "records", "runs", "frames", "sealing", "vault", "training", "runner"
+        "__init__", "errors", "memory", "statements", "records", "runs", "frames", "sealing", "vault", "training",
+        "runner",
     }  # fmt: skip
     assert "trust.json" in app
     shown = yard.run_python(podman, "-Sc", "print(open('/app/trust.json').read(), end='')")

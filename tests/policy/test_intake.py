@@ -111,7 +111,9 @@ def test_every_other_step_is_refused(state, step):
 
 def test_nothing_but_a_reviewed_one_becomes_accepted():
     assert [state for state in STATES if "accepted" in intake.NEXT[state]] == ["reviewed"]
-    assert intake.NEXT["accepted"] == intake.NEXT["rejected"] == ()
+    assert (intake.NEXT["accepted"], intake.NEXT["rejected"]) == (("rejected",), ())
+    refused("intake.transition_illegal", intake.ended, entry("accepted"), who(), "rejected", "why", sealed=True)
+    assert intake.ended(entry("accepted"), who(), "rejected", "why").state == "rejected"
 
 
 def test_who_received_it_does_not_review_it():
@@ -266,3 +268,13 @@ def test_no_order_of_steps_accepts_without_two_others(steps, reviewers):
             continue
     if found.state == "accepted":
         assert {r.reviewer for r in found.reviews} == {"b.privacy.1", "b.privacy.2"}
+
+
+def test_what_the_agreement_lists_no_more_is_in_the_way():
+    known = consents()
+    assert intake.blockers(entry(), LISTED, known, NOW) == []
+    now = LISTED.model_copy(update={"categories": ("text",)})
+    found = intake.blockers(entry(), now, known, NOW)
+    assert [(reason.code, reason.why) for reason in found] == [
+        ("intake.category_not_agreed", "speech_sample is not agreed any more")
+    ]

@@ -176,3 +176,13 @@ def test_a_writer_does_not_build_upon_a_damaged_version(world):
     world.flip(world.root / "index/1.sealed", 3)
     with pytest.raises(SealBroken):
         world.seal([record("u9", ANNA)])
+
+
+@pytest.mark.parametrize("stray", ["keys/999999999.json", "index/10000000000000.sealed"])
+def test_a_stray_object_of_an_enormous_version_makes_no_version_that_nobody_finds(world, stray):
+    """A manifest's name has nine digits; what is written above that no run would ever open."""
+    (world.root / stray).write_bytes(b"x")
+    before = world.head.head
+    with pytest.raises(SealBroken, match="version"):
+        world.seal([record("v900", BEN)])
+    assert world.head.head == before and not list(world.root.rglob(".partial*"))

@@ -194,6 +194,32 @@ def test_who_asks_while_it_comes_waits_and_nothing_is_read_twice(
     assert source.read_bytes == {name: (world.root / name).stat().st_size for name in files(world.root)}
 
 
+def test_who_waits_for_another_still_looks_up_and_may_give_up(
+    world: World, source: Watched, cache: Cache, monkeypatch
+) -> None:
+    """A run that waits keeps its lease and sees that it was killed."""
+    monkeypatch.setattr("sandbox.storage.objects._LOOK_S", 0.01)
+    opened, half, given_up = newest(world), threading.Event(), threading.Event()
+
+    def slow(done: int, total: int) -> None:
+        half.set()
+        assert given_up.wait(10)
+
+    def killed(done: int, total: int) -> None:
+        raise KeyError("killed")
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(cache.stage, source, opened, slow)
+        assert half.wait(10)
+        second = pool.submit(cache.stage, source, opened, killed)
+        try:
+            with pytest.raises(KeyError):
+                second.result(5)
+        finally:
+            given_up.set()
+        assert len(files(first.result(10))) == 5
+
+
 def test_a_crash_leaves_no_half_version(
     world: World, source: Watched, cache: Cache, monkeypatch, live
 ) -> None:
@@ -209,6 +235,39 @@ def test_a_crash_leaves_no_half_version(
     again = Cache(cache._root, 1 << 30, lambda: live)
     assert files(cache._root / "views") == []
     assert len(files(again.stage(source, newest(world)))) == 5
+
+
+def test_what_a_crash_left_read_only_is_gone_on_with(
+    world: World, source: Watched, cache: Cache, monkeypatch
+) -> None:
+    """Whole, its mode set, but not yet named: whoever is not root may not open such a file for writing."""
+    opened, real = newest(world), os.open
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "fsync", lambda handle: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            cache.stage(source, opened)
+    assert files(cache._root / "partial") != []
+
+    def as_nobody(path: Path, flags: int, *mode: int, **named: int) -> int:
+        if flags & os.O_RDWR and Path(path).exists() and not Path(path).stat().st_mode & stat.S_IWUSR:
+            raise PermissionError(13, "Permission denied")
+        return real(path, flags, *mode, **named)
+
+    monkeypatch.setattr(os, "open", as_nobody)
+    assert len(files(cache.stage(source, opened))) == 5
+
+
+def test_a_version_whose_files_a_power_cut_took_is_removed_and_brought_again(
+    world: World, source: Watched, cache: Cache
+) -> None:
+    opened = newest(world)
+    view = cache.stage(source, opened)
+    for path in (view / "manifests").iterdir():
+        path.unlink()
+    assert [found.version for found in cache.views()] == [0]
+    gone, _ = cache.purge(lambda found: found.version > 0)
+    assert [found.digest for found in gone] == [opened.digest]
+    assert len(files(cache.stage(source, opened))) == 5
 
 
 # Room

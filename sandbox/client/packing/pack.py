@@ -94,8 +94,10 @@ def pack(
         Refused: bad recordings, or findings that nobody treated; nothing was written.
         Usage: a file cannot be written, or is there already.
     """
-    if target.exists():
-        raise Usage(f"{target} is already there", code="file.exists", mend="name another file")
+    beside = target.with_name(f"{target.name}.files.csv")
+    for path in (target, beside):  # an older list may be all that says what a consignment's numbers mean
+        if path.exists():
+            raise Usage(f"{path} is already there", code="file.exists", mend="name another file")
     consignment, key = new_id("cs-"), secrets.token_bytes(KEY_BYTES)
     try:
         spool = tempfile.TemporaryFile(dir=target.parent)  # noqa: SIM115 - closed below; holds ciphertext alone
@@ -121,8 +123,13 @@ def pack(
             packed_at=utc(now()),
         )
         pseudonyms.save()
-        write_private(target.with_name(f"{target.name}.files.csv"), _files(load.names), replace=True)
-        write_archive(target, said.sign(signer), load.listed, load.findings, spool)
+        signed = said.sign(signer)
+        write_private(beside, _files(load.names))
+        try:
+            write_archive(target, signed, load.listed, load.findings, spool)
+        except BaseException:
+            beside.unlink(missing_ok=True)
+            raise
     counts = Counter((finding.kind, finding.treatment) for finding in load.findings)
     return Packed(said, load.seconds, pseudonyms.drawn, load.aside, counts)
 

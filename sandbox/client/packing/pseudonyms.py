@@ -23,6 +23,7 @@ class Pseudonyms:
     def __init__(self, path: Path, known: dict[str, str]) -> None:
         self._path = path
         self._known = known
+        self._read = dict(known)
         self.drawn = 0
 
     @classmethod
@@ -52,13 +53,25 @@ class Pseudonyms:
 
     def of(self, speaker: str) -> str:
         """The pseudonym; a new one for somebody new. Nobody stays nobody."""
+        speaker = speaker.strip()  # as the list is read
         if speaker and speaker not in self._known:
             self._known[speaker] = "spk_" + "".join(secrets.choice(_ALPHABET) for _ in range(_LENGTH))
             self.drawn += 1
         return self._known.get(speaker, "")
 
     def save(self) -> None:
-        """Before the consignment: a pseudonym in use whose list was lost would be nobody for ever."""
+        """Before the consignment: a pseudonym in use whose list was lost would be nobody for ever.
+
+        Raises:
+            Usage: somebody else wrote the list meanwhile, or it cannot be written.
+        """
+        if (read_names(self._path) if self._path.exists() else {}) != self._read:
+            raise Usage(
+                f"{self._path} was changed meanwhile; nothing was packed",
+                code="names.changed",
+                mend="pack again",
+            )
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows(self._known.items())
         write_private(self._path, text.getvalue().encode(), replace=True)
+        self._read = dict(self._known)

@@ -53,6 +53,18 @@ def files_of(state: Path, room: str) -> Iterator[Path]:
                 yield path.relative_to(state)
 
 
+def belongs(name: str) -> bool:
+    """Whether a backup may hold a file of this name: of a room that is copied, and nothing that is left out of it."""
+    if name in DATABASES:
+        return True
+    parts = Path(name).parts
+    for room, out in LEFT_OUT.items():
+        inside = Path(room).parts
+        if parts[: len(inside)] == inside:
+            return not out & set(parts[len(inside) :])
+    return False
+
+
 def registers(places: Places) -> list[str]:
     """What every register holds now; two equal looks mean that nothing was entered between."""
     return sorted(str(path.relative_to(places.registers)) for path in places.registers.rglob("*.dsse.json"))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from sandbox.deployment.backup import copying, keys
@@ -40,11 +41,20 @@ def make(places: Places, settings: Settings, target: Path, now: datetime, say: C
     partial = target.with_name(f".{target.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)  # what an earlier one left when it was cut off
     partial.mkdir(mode=0o700, parents=True)
-    files = _consistent(places, settings, partial, say)
-    book = Book.begin(now, days, key.digest, str(places.state), files, _lacks(places, settings))
-    replace_file(partial / NAME, book.to_bytes(), 0o600)
-    partial.rename(target)
-    keys.note(places, "backups", {"path": str(target.absolute()), "expires_at": utc(book.expires_at)})
+    until = utc(now + timedelta(days=days))
+    keys.note(
+        places, "backups", {"path": str(partial.absolute()), "expires_at": until}
+    )  # should it be killed
+    try:
+        files = _consistent(places, settings, partial, say)
+        book = Book.begin(now, days, key.digest, str(places.state), files, _lacks(places, settings))
+        replace_file(partial / NAME, book.to_bytes(), 0o600)
+        os.sync()
+        partial.rename(target)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)  # a snapshot of Vault whose end nobody would watch
+        raise
+    keys.note(places, "backups", {"path": str(target.absolute()), "expires_at": until})
     return book
 
 

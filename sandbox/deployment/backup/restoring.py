@@ -21,14 +21,14 @@ from sandbox.deployment import layout, programs
 from sandbox.deployment.backup import copying
 from sandbox.deployment.backup.book import NAME, Book, digest
 from sandbox.deployment.backup.keys import SealKey, fit
-from sandbox.deployment.backup.making import SNAPSHOT
+from sandbox.deployment.backup.making import JOURNAL, SNAPSHOT
 from sandbox.deployment.backup.reviving import revive
 from sandbox.deployment.files import write_json
 from sandbox.deployment.places import Places
 from sandbox.deployment.settings import Settings
 from sandbox.deployment.users import Accounts
 from sandbox.deployment.vault_server import replace_file
-from sandbox.errors import Conflict, Refused
+from sandbox.errors import Conflict, EvidenceMismatch, Refused, Usage
 from sandbox.runs import utc
 
 ROOMS = ("vault", "custodian", "gate", "mlflow", "audit", "doors")
@@ -66,6 +66,7 @@ def restore(
             mend="delete it; --expired restores it all the same, and is recorded",
         )
     fit(asked.key, book.key)
+    _require_ours(book)
     say("comparing every byte with what was backed up")
     book.check(asked.folder)
     _fresh(places)  # 2.
@@ -84,6 +85,7 @@ def restore(
     if accounts.separate:
         os.chown(log, accounts.vault.uid, accounts.vault.gid)
     _tell(places, accounts, book, asked, now)  # 5.
+    os.sync()  # whole on the disk before it counts as whole
     (places.run / "restoring").unlink()  # 6.
     return book
 
@@ -96,6 +98,20 @@ def unfinished(places: Places) -> None:
             code="restore.unfinished",
             mend="sandbox backup restore once more",
         )
+
+
+def _require_ours(book: Book) -> None:
+    """What a backup holds is written by root into the state: no program, no key, no login, no odd permission.
+
+    Raises EvidenceMismatch naming what none of ours holds; Usage without Vault's snapshot.
+    """
+    for name, entry in book.files.items():
+        if name not in (SNAPSHOT, JOURNAL) and not copying.belongs(name):
+            raise EvidenceMismatch(f"no backup holds a file {name!r}", code="backup.foreign")
+        if type(entry.mode) is not int or entry.mode & ~0o777:
+            raise EvidenceMismatch(f"the backup's {name} has no permission bits", code="backup.foreign")
+    if SNAPSHOT not in book.files:
+        raise Usage("the backup holds no snapshot of Vault", code="backup.none", mend="use another backup")
 
 
 def _fresh(places: Places) -> None:
