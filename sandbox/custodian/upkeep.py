@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from sandbox.custodian.bar import refresh_policies
 from sandbox.custodian.desk import Desk
 from sandbox.custodian.intake import mend_intake
 from sandbox.custodian.seal import settle
@@ -14,17 +13,12 @@ from sandbox.service import journal
 
 REFRESH_S = 600.0
 RETRY_S = 10.0
+CUSTODIAN = "custodian"
 
 
 def mend(desk: Desk) -> None:
     """At a start: finish what a crash left between a moved head and its register entry."""
-    for dataset in _sealed_here(desk):
-        try:
-            settle(desk, dataset, "custodian")
-        except NotFound:
-            continue  # a first sealing that never finished: ciphertext without a head
-        except SandboxError as fault:
-            journal.trouble("dataset.unsettled", fault, dataset=dataset)
+    _settle_all(desk)
     try:
         mend_intake(desk)
     except SandboxError as fault:
@@ -40,7 +34,7 @@ def _sealed_here(desk: Desk) -> list[str]:
 
 
 def upkeep(desk: Desk, renew: Callable[[], int], stop: threading.Event, lost: Callable[[], None]) -> None:
-    """Until ``stop``: renew at a third of the lease, rewrite run policies every ten minutes.
+    """Until ``stop``: renew at a third of the lease, settle every dataset and its run policies every ten minutes.
 
     ``lost`` is called when the credential is dead: the service must end and be started with a fresh one.
     """
@@ -51,7 +45,7 @@ def upkeep(desk: Desk, renew: Callable[[], int], stop: threading.Event, lost: Ca
             since += wait
             if since >= REFRESH_S:
                 since = 0.0
-                _refresh(desk)
+                _settle_all(desk)
         except CredentialError as fault:
             journal.trouble("credential.lost", fault)
             lost()
@@ -61,12 +55,17 @@ def upkeep(desk: Desk, renew: Callable[[], int], stop: threading.Event, lost: Ca
             wait = RETRY_S
 
 
-def _refresh(desk: Desk) -> None:
-    """Every dataset's policies; one that cannot be read keeps no other from its own."""
-    for dataset in desk.datasets():
+def _settle_all(desk: Desk) -> None:
+    """Every dataset's newest version in the register, its policies written; a fault of one keeps no other from its own.
+
+    A version whose head moved though Vault's answer was lost is entered here, at the latest after ten minutes.
+    """
+    for dataset in sorted({*_sealed_here(desk), *desk.datasets()}):
         try:
-            refresh_policies(desk, dataset)
+            settle(desk, dataset, CUSTODIAN)
         except CredentialError:
             raise
+        except NotFound:
+            continue  # a first sealing that never finished: ciphertext without a head
         except SandboxError as fault:
-            journal.trouble("policies.unturned", fault, dataset=dataset)
+            journal.trouble("dataset.unsettled", fault, dataset=dataset)

@@ -3,6 +3,9 @@
 import threading
 from datetime import timedelta
 
+import pytest
+
+from sandbox.custodian import seal
 from sandbox.custodian.consent import import_consents
 from sandbox.custodian.seal import seal_upload
 from sandbox.custodian.upkeep import mend, upkeep
@@ -78,3 +81,18 @@ def test_a_damaged_dataset_keeps_nobody_else_from_starting(desk):
     list(seal_upload(desk, STEWARD, upload([(facts(0), wave(0))])))
     next(desk.sealed.glob("digits/manifests/*.json")).write_bytes(b"{}")
     mend(desk)
+
+
+def test_a_version_whose_head_moved_without_an_answer_is_entered_without_anybody_asking(desk, monkeypatch):
+    def lost(*_):
+        raise VaultUnreachable("the answer was lost")
+
+    list(seal_upload(desk, STEWARD, upload([(facts(0), wave(0))])))
+    with monkeypatch.context() as broken:
+        broken.setattr(seal, "settle", lost)
+        with pytest.raises(VaultUnreachable):
+            list(seal_upload(desk, STEWARD, upload([(facts(1), wave(1))], add=True)))
+    assert desk.manifest("digits").manifest.version == 2
+    assert ("digits", 2) not in desk.now("dataset").datasets
+    upkeep(desk, lambda: 1800, Stop(1), lambda: None)
+    assert ("digits", 2) in desk.now("dataset").datasets
