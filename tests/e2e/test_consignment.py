@@ -96,7 +96,9 @@ def test_from_party_as_desk_to_a_certificate_of_erasure(
     stack.must(STEWARD, "consent", "withdraw", subject, "--dataset", DATASET)
     assert stack.ask(ENGINEER, "run", str(path), "--recipes", recipes).reasons() == ["consent.withdrawn"]
     stack.must(STEWARD, "erase", subject, "--dataset", DATASET)
-    assert "subject.erased" in stack.ask(ENGINEER, "run", str(path), "--recipes", recipes).reasons()
+    assert stack.ask(ENGINEER, "run", str(path), "--recipes", recipes).reasons() == ["subjects.empty"]
+    named = stage.config("probe", agreement=AGREEMENT, dataset=DATASET, subjects=[subject])
+    assert "subject.erased" in stack.ask(ENGINEER, "run", str(named), "--recipes", recipes).reasons()
     said = stack.must(AUDITOR, "audit", "certificate", f"erasure-{subject}-{DATASET}.dsse.json").last
     assert said["holds"]
     assert [model["status"] for model in said["derived"]] == [f"tainted: erased {DATASET}/{subject}"]
