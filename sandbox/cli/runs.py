@@ -6,10 +6,11 @@ import sys
 
 import click
 
-from sandbox.cli.context import current
+from sandbox.cli.context import Context, current
 from sandbox.cli.run_view import ask_what_to_do, judge
 from sandbox.cli.run_view import watch as watch_run
 from sandbox.cli.show import grid, local_time, marks
+from sandbox.client import Service
 
 
 @click.group()
@@ -112,12 +113,7 @@ def watch(name: str) -> None:
     """
     here = current()
     with here.gate() as gate:
-        try:
-            story = watch_run(here, gate, name)
-        except KeyboardInterrupt:
-            ask_what_to_do(here, gate, name)
-            return
-    judge(story)
+        _follow(here, gate, name)
 
 
 @runs.command()
@@ -141,11 +137,16 @@ def again(name: str, follow: bool) -> None:
             else:
                 click.echo(f"{marks(sys.stdout).good} admitted   run {run}   sandbox runs watch {run}")
             return
-        try:
-            story = watch_run(here, gate, run)
-        except KeyboardInterrupt:
-            ask_what_to_do(here, gate, run)
-            return
+        _follow(here, gate, run)
+
+
+def _follow(here: Context, gate: Service, run: str) -> None:
+    """To its end, which is judged; Ctrl-C asks whether to stop it."""
+    try:
+        story = watch_run(here, gate, run)
+    except KeyboardInterrupt:
+        ask_what_to_do(here, gate, run)
+        return
     judge(story)
 
 

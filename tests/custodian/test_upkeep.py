@@ -41,22 +41,11 @@ def test_a_dead_credential_ends_the_service(desk):
     assert ended == [True]
 
 
-def test_an_unreachable_vault_is_asked_again(desk):
-    answers = iter([VaultUnreachable("down"), 900])
-
-    def renew():
-        answer = next(answers)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    stop = Stop(2)
-    upkeep(desk, renew, stop, lambda: None)
-    assert stop.waits == [0.0, 10.0, 300.0]
-
-
-def test_a_fault_that_nobody_foresaw_does_not_end_the_upkeep(desk):
-    answers = iter([RuntimeError("?"), 900])
+@pytest.mark.parametrize(
+    "fault", [VaultUnreachable("down"), RuntimeError("?")], ids=["an unreachable Vault", "one that nobody foresaw"]
+)
+def test_a_fault_does_not_end_the_upkeep(desk, fault):
+    answers = iter([fault, 900])
 
     def renew():
         answer = next(answers)
