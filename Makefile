@@ -1,17 +1,18 @@
 # Everything a person types. Each target does its own set-up; a second run finds it done.
 .DEFAULT_GOAL := help
-.PHONY: demo test lint bench faults mutate lock clean help packages host train runner
+.PHONY: demo test lint bench faults drill fuzz mutate lock clean help packages host train runner
 SHELL := /bin/sh
 
 demo: packages host runner  ## run the whole story on this machine, with real parts, and report what held (build/demo.json)
 	@.venv/bin/sandbox demo
 
 test: packages lint runner train  ## lint, then every test: without containers and with them side by side, then training
-	@mkdir -p build; failed=0; \
-	.venv/bin/python -m pytest --ignore=tests/training -m "not needs_engine" >build/test-host.log 2>&1 & host=$$!; \
-	.venv/bin/python -m pytest --ignore=tests/training -m needs_engine || failed=1; \
+	@mkdir -p build; rm -f build/host.xml build/engine.xml build/training.xml; failed=0; \
+	.venv/bin/python -m pytest --ignore=tests/training -m "not needs_engine" --junitxml build/host.xml >build/test-host.log 2>&1 & host=$$!; \
+	.venv/bin/python -m pytest --ignore=tests/training -m needs_engine --junitxml build/engine.xml || failed=1; \
 	wait $$host || failed=1; cat build/test-host.log; \
-	.venv-train/bin/python -m pytest tests/training || failed=1; \
+	.venv-train/bin/python -m pytest tests/training --junitxml build/training.xml || failed=1; \
+	.venv/bin/python -m tests.summary build/host.xml build/engine.xml build/training.xml || failed=1; \
 	exit $$failed
 
 lint: host  ## ruff, mypy --strict, import layers
@@ -23,11 +24,17 @@ lint: host  ## ruff, mypy --strict, import layers
 bench: packages host runner train  ## measure the sandbox against plain training, side by side (build/bench.json)
 	@.venv/bin/python -m sandbox.bench
 
-faults: host  ## kill gate, container, Vault, MLflow and engine at every point of a run, and check what must hold (build/faults.json)
-	@.venv/bin/python -m tests.faults
+faults: drill  ## kill gate, container, Vault, MLflow and engine at every point of a run, and check what must hold (build/faults.json)
+	@.venv/bin/python -m tests.faults --drill build/drill.json
+
+drill: packages host runner  ## kill twenty live containers in an installation of its own and time every step (build/drill.json)
+	@.venv/bin/python -m tests.faults.live
 
 mutate: host  ## damage sealed data in every listed way, and take each check away in turn (build/mutations.json)
 	@.venv/bin/python -m tests.mutations
+
+fuzz: host  ## ask both services everything their descriptions promise and forbid, and hold each answer against them (build/fuzz.json)
+	@.venv/bin/python -m tests.api
 
 lock: host runner  ## resolve the dependencies again, with hashes (UPGRADE=1: the newest that fit)
 	@sh setup/lock.sh

@@ -2,9 +2,9 @@
 
     .venv-train/bin/python bench/coqui.py < order.json
 
-The order is that of ``plain.py``; of the parameters ``steps``, ``batch_size`` and ``learning_rate`` are read. What the
-Trainer would do beside training (evaluation, test sentences, figures, best models) is switched off; it logs, and saves
-as many checkpoints as the recipe. Progress is printed as in ``plain.py``; the rest goes to stderr.
+The order is that of ``plain.py``, and what is printed too; of the parameters ``steps``, ``batch_size`` and
+``learning_rate`` are read. What the Trainer would do beside training (evaluation, test sentences, figures, best models)
+is switched off; it logs, and saves as many checkpoints as the recipe.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import csv
 import json
 import logging
 import os
+import resource
 import sys
 import time
 from collections.abc import Mapping
@@ -35,20 +36,25 @@ EVERY_S = 0.5
 class Beats:
     """Progress as a recipe reports it: steps, and steps a second since the first one."""
 
-    def __init__(self, out: Any, total: int) -> None:
-        self._out, self._total = out, total
+    def __init__(self, out: Any, total: int, started: float) -> None:
+        self._out, self._total, self._asked = out, total, started
         self._started: float | None = None
         self._told = 0.0
 
     def __call__(self, trainer: Any) -> None:
         step, now = int(trainer.total_steps_done), time.monotonic()
-        self._started = now if self._started is None else self._started
+        if self._started is None:
+            self._started = now
+            self._say({"first_step_s": time.time() - self._asked})
         elapsed = now - self._started
         if step <= self._total and (step == self._total or now - self._told >= EVERY_S):
             self._told = now
             rate = step / elapsed if elapsed > 0 else 0.0
-            self._out.write(json.dumps({"step": step, "total": self._total, "rate": rate}) + "\n")
-            self._out.flush()
+            self._say({"step": step, "total": self._total, "rate": rate})
+
+    def _say(self, told: Mapping[str, float]) -> None:
+        self._out.write(json.dumps(told) + "\n")
+        self._out.flush()
 
 
 def configuration(order: Mapping[str, Any], recordings: int) -> FastPitchConfig:
@@ -135,9 +141,12 @@ def main(order: Mapping[str, Any], out: Any) -> None:
         model=ForwardTTS(config),
         train_samples=found,
         parse_command_line_args=False,
-        callbacks={"on_train_step_end": Beats(out, int(order["parameters"]["steps"]))},
+        callbacks={"on_train_step_end": Beats(out, int(order["parameters"]["steps"]), order["started"])},
     )
     trainer.fit()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    out.write(json.dumps({"peak_mb": peak / 1024}) + "\n")
+    out.flush()
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,18 @@ class NotFound(Refused):
     """No such thing, or none that the caller may see."""
 
     code = "name.unknown"
+
+
+class TooMany(Refused):
+    """More was asked than is allowed in a minute, or more streams are open; wait ``retry_s`` seconds."""
+
+    code = "request.too_many"
+    retry_s = 1
+
+    def __init__(self, message: str, *, retry_s: int = 1, **told: Any) -> None:
+        """``told``: as :class:`Refused` takes it."""
+        super().__init__(message, **told)
+        self.retry_s = retry_s
 
 
 class RunFailed(SandboxError):
@@ -215,6 +228,21 @@ class RecipeError(RunFailed):
     """The recipe did what its card does not allow, or raised. Only its class and line leave the container."""
 
     code = "recipe.failed"
+
+
+class RecordError(RecipeError):
+    """A recording cannot be learned from. Its id may leave the container beside the code, its content never does."""
+
+    code = "record.unusable"
+
+    record = ""
+
+    @classmethod
+    def of(cls, record: str, code: str) -> RecordError:
+        """The fault ``code`` of ``record``."""
+        fault = cls(f"record {record} cannot be learned from", code=code)
+        fault.record = record
+        return fault
 
 
 class PrivacyError(RunFailed):

@@ -178,7 +178,8 @@ class Decoder:
             end = start + _HEAD.size + length - 1
             if len(self._pending) < end:
                 break
-            frames.append(_parse(kind, word, bytes(self._pending[start + _HEAD.size : end])))
+            with memoryview(self._pending) as whole, whole[start + _HEAD.size : end] as payload:
+                frames.append(_parse(kind, word, payload))
             start = end
         del self._pending[:start]
         return frames
@@ -189,7 +190,7 @@ class Decoder:
         return not self._pending
 
 
-def _parse(kind: str, word: Word, payload: bytes) -> Frame:
+def _parse(kind: str, word: Word, payload: memoryview) -> Frame:
     try:
         value = msgpack.unpackb(payload, raw=False, strict_map_key=True, max_ext_len=0)
         n, body = value

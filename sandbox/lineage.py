@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from sandbox.runs import CLASSIFICATION, Grant
+from sandbox.runs import CLASSIFICATION, FILE, Grant
 
 PUBLIC = "public"
 LABELS = (PUBLIC, CLASSIFICATION)  # from the loosest to the strictest
@@ -19,6 +19,7 @@ LABELS = (PUBLIC, CLASSIFICATION)  # from the loosest to the strictest
 class Kind(StrEnum):
     SUBJECT = "subject"
     DATASET = "dataset"
+    BASE = "base"
     RUN = "run"
     MODEL = "model"
     RELEASE = "release"
@@ -31,13 +32,16 @@ class Link(StrEnum):
     HEARD = "heard"  # subject -> run
     READ = "read"  # dataset -> run
     MADE = "made"  # run -> model
-    USED = "used"  # run or model -> run
+    USED = "used"  # base, run or model -> run
     RELEASED = "released"  # model -> release
 
 
 @dataclass(frozen=True, order=True)
 class Node:
-    """``SUBJECT`` digits/spk_aa (consent is per dataset), ``DATASET`` digits@3, ``RUN`` r-…, ``MODEL`` digits@1."""
+    """``SUBJECT`` digits/spk_aa (consent is per dataset), ``DATASET`` digits@3, ``RUN`` r-…, ``MODEL`` digits@1.
+
+    ``BASE`` is the sha256 of a published file: public, and with nobody of ours in it.
+    """
 
     kind: Kind
     id: str
@@ -83,6 +87,10 @@ class Lineage:
             sorted((dataset, subject) for dataset, _, subject in (name.partition("/") for name in found))
         )
 
+    def bases(self, node: Node) -> tuple[str, ...]:
+        """The sha256 of every published file that ``node`` began with."""
+        return tuple(sorted(before.id for before in self.ancestors(node) if before.kind is Kind.BASE))
+
     def label(self, node: Node) -> str:
         """The strictest of its own and all its ancestors' labels; what nobody labelled is not public."""
         found = {self.own.get(one, CLASSIFICATION) for one in (node, *self.ancestors(node))}
@@ -106,6 +114,23 @@ class Lineage:
                 waiting.extend(step(node))  # type: ignore[operator]  # a function of this class, either way round
 
 
+@dataclass(frozen=True)
+class PublicBase:
+    """Where a published model comes from, as who brought it in said; ``sha256`` is of the published file."""
+
+    model: str
+    licence: str
+    source: str
+    sha256: str
+
+
+def public_base(grant: Grant) -> PublicBase | None:
+    """The published model that a run brings in; None for every other run."""
+    file = next((item.digest for item in grant.inputs if item.public and item.path == FILE), "")
+    model, licence, source = (str(grant.parameters.get(name, "")) for name in ("model", "licence", "source"))
+    return PublicBase(model, licence, source, file) if file else None
+
+
 def strictest(labels: Iterable[str]) -> str:
     """Of several labels the one that allows least; an unknown one is the strictest."""
     return max(
@@ -123,6 +148,10 @@ def run(name: str) -> Node:
 
 def model(name: str, version: int) -> Node:
     return Node(Kind.MODEL, f"{name}@{version}")
+
+
+def base(sha256: str) -> Node:
+    return Node(Kind.BASE, sha256)
 
 
 def dataset(name: str, version: int) -> Node:
@@ -182,12 +211,21 @@ def build(
             link(subject(str(grant.dataset), name), Link.HEARD, here)
         if grant.manifest_digest in versions:
             link(versions[str(grant.manifest_digest)], Link.READ, here)
-        for given in grant.inputs:
-            for source in made_by.get(given.run) or [run(given.run)]:
-                link(source, Link.USED, here)
+        for source in _used(grant, made_by):
+            add(source, PUBLIC if source.kind is Kind.BASE else CLASSIFICATION)
+            link(source, Link.USED, here)
     for name, found in releases:
         link(model(found.name, found.version), Link.RELEASED, Node(Kind.RELEASE, name))
     return Lineage({node: frozenset(links) for node, links in forward.items()}, own, dict(taints or {}))
+
+
+def _used(grant: Grant, made_by: Mapping[str, list[Node]]) -> Iterator[Node]:
+    """What a run began with: the models of other runs, the runs themselves where none is registered, a public base."""
+    if (brought := public_base(grant)) is not None:
+        yield base(brought.sha256)
+    for given in grant.inputs:
+        if not given.public:
+            yield from made_by.get(given.run) or [run(given.run)]
 
 
 def _made(links: Iterable[tuple[Link, Node]]) -> list[Node]:

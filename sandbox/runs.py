@@ -32,7 +32,14 @@ SAFETENSORS = "application/vnd.safetensors"
 FLAC = "audio/flac"
 JSON = "application/json"
 MEDIA_TYPES = (SAFETENSORS, FLAC, JSON)
+PYTORCH = "application/x-pytorch"  # a published checkpoint; it enters a run, and none leaves one
 RECONNECT_S = 60
+RESUME = "resume"  # the name of the input that a run goes on from, where a recipe's card takes one
+VOCODER = "vocoder"  # the name of the input that makes a model's spectra sound, instead of Griffin-Lim
+BASE = "base"  # the name of the input that a training starts from instead of fresh weights
+FILE, CONFIG = "file", "config"
+#: Names of inputs that are public files by their sha256 (``sha256:…``), and what the trainer is told that they are.
+PUBLIC_FILES: Mapping[str, str] = {FILE: PYTORCH, CONFIG: JSON}
 
 _ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"  # nothing that is misheard or misread
 
@@ -40,6 +47,11 @@ _ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"  # nothing that is misheard or mis
 def new_id(prefix: str) -> str:
     """``r-7f3k9w``: short, random, safe to say aloud."""
     return prefix + "".join(secrets.choice(_ALPHABET) for _ in range(6))
+
+
+def is_checkpoint(path: str) -> bool:
+    """Whether an artifact holds a training to go on from, by its name: such a one is no model."""
+    return path.startswith("checkpoint")
 
 
 def utc(moment: datetime) -> str:
@@ -123,7 +135,8 @@ class Compute:
 class Request:
     """What is asked of the gate. ``subjects`` is ``None`` for all that the manifest lists.
 
-    ``inputs`` maps a name of the recipe's card to ``model@version``; ``dataset`` may carry ``@version``.
+    ``inputs`` maps a name of the recipe's card to ``model@version``, ``run@step`` or ``sha256:…`` of a public file;
+    ``dataset`` may carry ``@version``.
     """
 
     recipe: str
@@ -187,13 +200,18 @@ class Artifact:
 class Input:
     """A sealed artifact given to the run; ``digest`` is the sha256 of its sealed bytes.
 
-    ``path`` is its name under ``/inputs``; ``run`` and ``origin`` are the run and path that it was sealed under.
+    ``path`` is its name under ``/inputs``; ``run`` and ``origin`` are the run and path that it was sealed under. A
+    public file came from no run: both are empty, and ``digest`` is of its own bytes.
     """
 
     path: str
     digest: str
     run: str
     origin: str
+
+    @property
+    def public(self) -> bool:
+        return not self.run
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,10 @@ compile() {
     say "$lock: $(grep -c '==' "$lock") packages"
 }
 compile locks/host.lock pyproject.toml
-# docopt (an sdist) serves only num2words' command line.
-compile docker/runner.lock --find-links "$torch" -c docker/torch.lock -c locks/host.lock --no-emit-package docopt docker/runner.in
+# docopt (an sdist) serves only num2words' command line; webrtcvad (an sdist) and typing only Resemblyzer's own loader,
+# which is not used: its weights are.
+compile docker/runner.lock --find-links "$torch" -c docker/torch.lock -c locks/host.lock --no-emit-package docopt \
+    --no-emit-package webrtcvad --no-emit-package typing docker/runner.in
 compile locks/dev.lock -c locks/host.lock -c docker/runner.lock --extra dev pyproject.toml
 compile locks/train.lock -c locks/dev.lock -c docker/runner.lock locks/train.in
 compile docker/cuda.lock -c docker/runner.lock docker/cuda.in

@@ -5,7 +5,7 @@
 
 packages="
     podman runc conmon uidmap mmdebstrap
-    python3 python3-venv libgomp1 espeak-ng ffmpeg openssl strace
+    python3 python3-venv libgomp1 espeak-ng ffmpeg openssl strace postgresql
     asterisk-core-sounds-en asterisk-core-sounds-es asterisk-core-sounds-fr asterisk-core-sounds-it asterisk-core-sounds-ru
     asterisk-core-sounds-en-g722 asterisk-core-sounds-es-g722 asterisk-core-sounds-fr-g722 asterisk-core-sounds-it-g722
     asterisk-core-sounds-ru-g722

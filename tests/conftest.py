@@ -7,8 +7,13 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
-pytest_plugins = ["tests.storage.plugin", "tests.vault.plugin"]
+# The same inputs each time; and how long a busy machine takes for one of them says nothing about the code.
+settings.register_profile("steady", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("steady")
+
+pytest_plugins = ["tests.fakes.postgres", "tests.storage.plugin", "tests.vault.plugin"]
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from sandbox.lineage import (
+    PUBLIC,
     DatasetFact,
     Kind,
     Link,
     ModelFact,
     Node,
+    base,
     build,
     dataset,
     model,
@@ -88,3 +92,15 @@ def test_a_circle_ends() -> None:
     graph = build([], [grant("r-a", inputs=("r-b",)), grant("r-b", inputs=("r-a",))], [])
     assert graph.descendants(run("r-a")) == {run("r-b")}
     assert graph.ancestors(run("r-a")) == {run("r-b")}
+
+
+def test_a_published_file_is_public_has_nobody_in_it_and_makes_nothing_public() -> None:
+    brought = replace(grant("r-0"), dataset=None, inputs=(Input("file", "c" * 64, "", ""),))
+    tuned = grant("r-1", ("spk_a",), ("r-0",))
+    found = build([], [brought, tuned], [ModelFact("base", 1, "r-0"), ModelFact("tuned", 1, "r-1")])
+    assert found.label(base("c" * 64)) == PUBLIC
+    for name in ("base", "tuned"):
+        assert found.label(model(name, 1)) == CLASSIFICATION
+        assert found.bases(model(name, 1)) == ("c" * 64,)
+    assert found.speakers(model("base", 1)) == ()
+    assert [who for _, who in found.speakers(model("tuned", 1))] == ["spk_a"]

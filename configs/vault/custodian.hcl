@@ -43,6 +43,8 @@ path "auth/userpass/users/+" {
   }
 }
 path "sys/internal/ui/mounts/auth/userpass" { capabilities = ["read"] } # its accessor
+path "sys/internal/ui/mounts/auth/oidc"     { capabilities = ["read"] }
+path "auth/oidc/role/person"                { capabilities = ["read"] } # without a right there it shows no accessor
 path "identity/entity/name/+" {
   capabilities       = ["create", "read", "update"]
   allowed_parameters = { "disabled" = [] } # above all no "policies"
@@ -50,5 +52,31 @@ path "identity/entity/name/+" {
 path "identity/entity-alias" {
   capabilities        = ["create", "update"]
   required_parameters = ["name", "canonical_id", "mount_accessor"]
-  allowed_parameters  = { "name" = [], "canonical_id" = [], "mount_accessor" = ["${userpass}"] }
+  allowed_parameters  = { "name" = [], "canonical_id" = [], "mount_accessor" = ["${userpass}", "${oidc}"] }
 }
+path "identity/group/name/oidc-people" { # who may come by the identity provider
+  capabilities       = ["read", "update"]
+  allowed_parameters = { "member_entity_ids" = [] }
+}
+
+# Second factors: made, confirmed and dropped for a person, by the one method; never read back.
+path "identity/mfa/login-enforcement/second-factor" { capabilities = ["read"] }
+path "identity/mfa/method/totp/admin-generate" {
+  capabilities        = ["update"]
+  required_parameters = ["method_id", "entity_id"]
+  allowed_parameters  = { "method_id" = ["${totp}"], "entity_id" = [] }
+}
+path "identity/mfa/method/totp/admin-destroy" {
+  capabilities        = ["update"]
+  required_parameters = ["method_id", "entity_id"]
+  allowed_parameters  = { "method_id" = ["${totp}"], "entity_id" = [] }
+}
+path "identity/group/name/second-factor" {
+  capabilities       = ["read", "update"]
+  allowed_parameters = { "member_entity_ids" = [] }
+}
+path "totp/keys/+" {
+  capabilities       = ["create", "read", "update", "delete"]
+  allowed_parameters = { "url" = [] } # above all no "key" or "generate" of its own choice
+}
+path "totp/code/+" { capabilities = ["update"] } # tries a code; to read one would be to make it

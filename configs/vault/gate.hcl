@@ -23,6 +23,8 @@ path "derivatives/decrypt/+" {
 path "sys/wrapping/lookup"      { capabilities = ["update"] }
 path "sys/audit-hash/main"      { capabilities = ["update"] }
 path "identity/oidc/introspect" { capabilities = ["update"] }
+path "totp/keys/+"              { capabilities = ["read"] }   # whether somebody has a second factor; no secret
+path "totp/code/+"              { capabilities = ["update"] } # tries a code; to read one would be to make it
 
 path "sign/sign/gate"      { capabilities = ["update"] }
 path "sign/keys/gate"      { capabilities = ["read"] }

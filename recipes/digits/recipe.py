@@ -2,9 +2,10 @@
 
 import torch
 
-from sandbox.training import batches, fastpitch, loop
+from sandbox.training import batches, fastpitch, loop, usable
 
 WARMUP_STEPS = 50
+HEARD = usable.Wanted(sample_rate=16_000, characters=fastpitch.LATIN + " ")
 SPEECH = "speech.flac"  # listed in the grant of a dry run only
 
 
@@ -14,8 +15,8 @@ def main(run):
 
     shape = fastpitch.Shape()
     model = fastpitch.build(shape)
-    examples = [fastpitch.example(shape, utterance) for utterance in run.utterances()]
-    order = batches.shuffled(examples, size, torch.Generator().manual_seed(seed))
+    examples = [fastpitch.example(shape, utterance) for utterance in usable.usable(run.stream(), HEARD)]
+    feed = batches.Batches(examples, size, torch.Generator().manual_seed(seed))
 
     optimizer = torch.optim.AdamW(model.parameters(), lr=run.parameters["learning_rate"], fused=True)
     warmup = torch.optim.lr_scheduler.LinearLR(optimizer, 1 / WARMUP_STEPS, total_iters=WARMUP_STEPS)
@@ -23,7 +24,7 @@ def main(run):
     loop.train(
         run,
         model,
-        (batches.collate(batch) for batch in order),
+        feed,
         [optimizer],
         [warmup, cosine],
         steps=steps,

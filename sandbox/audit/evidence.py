@@ -15,18 +15,20 @@ from typing import Any
 
 from sandbox.audit.checkpoint import Checkpoint
 from sandbox.audit.log import LogReport, verify_log
-from sandbox.audit.vault_join import Window, moment
+from sandbox.audit.vault_join import TOKEN, Window, moment
 from sandbox.errors import StatementError
 from sandbox.runs import Kind
 from sandbox.statements import PublicKey, Statement, open_statement, sha256
 
-GRANT, RUN, TOKEN = "grant", "run", "token"
+GRANT, RUN = "grant", "run"
 #: What an entry of the log is read for, by its kind.
 NEEDS = {
     "statement": ("name", "digest"),
     "state": ("run", "state"),
     "taint": ("model", "why"),
     "withdrawal": ("model", "dataset", "subject"),
+    "frozen": ("incident", "models"),
+    "incident-closed": ("incident",),
 }
 
 
@@ -69,6 +71,7 @@ class Verified:
     taints: Mapping[str, str]  # model id -> why, as the log says
     faults: tuple[str, ...]
     withdrawn: Mapping[str, str] = field(default_factory=dict)  # model id -> whose consents
+    frozen: Mapping[str, str] = field(default_factory=dict)  # model id -> the open incidents that hold it
 
     def named(self, name: str) -> list[Statement]:
         return [found for found in self.statements.values() if found.name == name]
@@ -93,8 +96,8 @@ def verify(pack: Evidence, keys: Sequence[PublicKey], known: Iterable[Checkpoint
         windows = tuple(_windows(pack.windows, states, statements, faults))
     except (KeyError, TypeError):
         raise StatementError("a statement verifies, and does not say what it should") from None
-    gone = _withdrawn(entries)
-    return Verified(report, statements, len(pack.envelopes), windows, taints, tuple(faults), gone)
+    gone, held = _withdrawn(entries), _frozen(entries)
+    return Verified(report, statements, len(pack.envelopes), windows, taints, tuple(faults), gone, held)
 
 
 def _withdrawn(entries: Iterable[Mapping[str, Any]]) -> dict[str, str]:
@@ -104,6 +107,21 @@ def _withdrawn(entries: Iterable[Mapping[str, Any]]) -> dict[str, str]:
         if entry.get("kind") == "withdrawal":
             found.setdefault(str(entry["model"]), set()).add((str(entry["dataset"]), str(entry["subject"])))
     return {model: " ".join("/".join(one) for one in sorted(whose)) for model, whose in found.items()}
+
+
+def _frozen(entries: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Of each frozen model the incidents that hold it and are not closed, as the log says."""
+    held: dict[str, list[str]] = {}
+    for entry in entries:
+        if entry.get("kind") == "frozen":
+            held[str(entry["incident"])] = [str(model) for model in entry["models"]]
+        elif entry.get("kind") == "incident-closed":
+            held.pop(str(entry["incident"]), None)
+    found: dict[str, list[str]] = {}
+    for incident in sorted(held):
+        for model in held[incident]:
+            found.setdefault(model, []).append(incident)
+    return {model: " ".join(incidents) for model, incidents in found.items()}
 
 
 def _statements(pack: Evidence, keys: Sequence[PublicKey], faults: list[str]) -> dict[str, Statement]:
@@ -167,8 +185,9 @@ def _windows(
     listed = {str(one["run"]): one for one in shown}
     told = {str(s.predicate["run"]): s for s in statements.values() if s.name == RUN}
     for statement in statements.values():
-        if statement.name != GRANT or statement.predicate["kind"] == Kind.DRY.value:
+        if statement.name != GRANT:
             continue
+        dry = statement.predicate["kind"] == Kind.DRY.value
         run, began = str(statement.predicate["run"]), states.get(str(statement.predicate["run"]), {})
         given = _hashes(listed.get(run, {}).get("credentials", ()))
         if run in told:
@@ -177,6 +196,8 @@ def _windows(
                 faults.append(f"{run}: the credentials shown are not those of its statement")
             given = signed
         wraps = frozenset(mark for kind, mark in given if kind != TOKEN)
+        if dry and not wraps:
+            continue  # it has no credential, but for a drill's, which opens nothing and lives as long as its run
         yield Window(
             run=run,
             grant=str(statement.predicate["grant"]),
@@ -184,11 +205,11 @@ def _windows(
                 f"{statement.predicate['dataset']}.{s}" for s in statement.predicate["subjects"]
             ),
             began=began.get("prepared") or began.get("admitted"),
-            ended=began.get("unlocked") or began.get("ended"),
+            ended=began.get("ended") if dry else began.get("unlocked") or began.get("ended"),
             wraps=wraps,
             token=next((mark for kind, mark in given if kind == TOKEN), ""),
             minted="minted" in began or bool(wraps),
-            unlocked="unlocked" in began,
+            unlocked="unlocked" in began and not dry,
         )
 
 

@@ -26,7 +26,11 @@ WRAPPED = ("auth/token/create/run", "derivatives/datakey/plaintext/", "derivativ
 NEVER = ("subjects/export/", "subjects/backup/", "subjects/datakey/", "derivatives/export/", "derivatives/backup/",
          "subjects/byok-export/", "derivatives/byok-export/", "sys/raw")  # fmt: skip
 MOVED = "sys/remount"
+#: A credential taken out of its wrap and put into another: no program of ours does.
+AGAIN = ("sys/wrapping/rewrap", "sys/wrapping/wrap")
 CUSTODIAN = "custodian"
+#: The kind of a run's token among its credentials; every other kind is a wrap.
+TOKEN = "token"  # noqa: S105 - a word, not one
 #: The gate writes whole seconds, and writes them after Vault did.
 SLACK = timedelta(seconds=2)
 
@@ -44,6 +48,7 @@ class Window:
     token: str = ""  # the accessor of the run's token, as the file shows it; empty: not known (yet)
     minted: bool = True  # False: the gate died while it minted, so nobody knows the wraps; none was opened
     unlocked: bool = False
+    ordered: bool = True  # False: no keeper was ever given a wrap of it (yet)
 
     @property
     def opens(self) -> frozenset[str]:
@@ -110,19 +115,21 @@ def join(lines: Iterable[Mapping[str, Any]], windows: Sequence[Window]) -> Vault
 
 def _answer(state: _Join, line: Mapping[str, Any]) -> None:
     path = str(line["request"]["path"]) if "request" in line else ""
-    if _failed(line):
+    if failed(line):
         return
     if path.startswith(SUBJECTS):
         _decrypt(state, line, path.removeprefix(SUBJECTS))
     elif path.startswith(WRAPPED):
         _wrap(state, line, path)
+    elif path.startswith(AGAIN):
+        state.faults.append(f"{_time(line)}: a credential was put into another wrap")
     elif path.startswith(NEVER):
         state.faults.append(f"{_time(line)}: {path} gave keys away, under no grant")
     elif path == MOVED:
         state.faults.append(f"{_time(line)}: a mount was moved, so what it opened is not seen under its name")
 
 
-def _failed(line: Mapping[str, Any]) -> bool:
+def failed(line: Mapping[str, Any]) -> bool:
     """Nothing was given away. A refusal by the policy has ``error``; one by the mount may have it in its data only."""
     return bool(line.get("error")) or set(line.get("response", {}).get("data") or ()) == {"error"}
 
@@ -134,7 +141,7 @@ def _decrypt(state: _Join, line: Mapping[str, Any], key: str) -> None:
     at = moment(str(line.get("time", "")))
     grant = str((auth.get("metadata") or {}).get("grant_id", ""))
     window = state.windows.get(grant)
-    wrong = _wrong(window, at, key, str(auth.get("accessor", "")))
+    wrong = misuse(window, at, key, str(auth.get("accessor", "")))
     if wrong:
         state.faults.append(f"{_time(line)}: {key} was decrypted {wrong}")
     if index:
@@ -145,7 +152,7 @@ def _decrypt(state: _Join, line: Mapping[str, Any], key: str) -> None:
         state.seen.add(f"{grant} {key}")
 
 
-def _wrong(window: Window | None, at: datetime, key: str, accessor: str) -> str:
+def misuse(window: Window | None, at: datetime, key: str, accessor: str) -> str:
     """Why a decrypt belongs to no grant; empty when it does."""
     if window is None:
         return "under no grant"

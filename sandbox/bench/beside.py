@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from sandbox.errors import EngineError
 
 HOST = "127.0.0.1"
-START_S = 30.0
+START_S = 120.0
 
 
 @contextmanager
@@ -32,7 +32,7 @@ def running(module: str, *arguments: object, port: int) -> Iterator[None]:
         yield
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
 
 
 def _until_it_answers(process: subprocess.Popen[bytes], port: int, module: str) -> None:

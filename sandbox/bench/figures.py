@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import math
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from sandbox.errors import SandboxError
@@ -37,15 +38,27 @@ def beat(progress: Mapping[str, Any]) -> Beat | None:
 
 def beats(lines: Iterable[str]) -> list[Beat]:
     """The beats among the lines that a program outside the sandbox printed; other lines are passed over."""
-    found = []
+    found = [beat(value) for value in _objects(lines) if {"step", "rate"} <= value.keys()]
+    return [one for one in found if one is not None]
+
+
+def numbers(lines: Iterable[str]) -> dict[str, float]:
+    """Everything else that it said in numbers, by name; what was said last counts."""
+    found: dict[str, float] = {}
+    for value in _objects(lines):
+        if "step" not in value:
+            found |= {name: float(n) for name, n in value.items() if isinstance(n, int | float)}
+    return found
+
+
+def _objects(lines: Iterable[str]) -> Iterator[Mapping[str, Any]]:
     for line in lines:
         try:
             value = json.loads(line)
         except ValueError:
             continue
-        if isinstance(value, dict) and {"step", "rate"} <= value.keys():
-            found.append(beat(value))
-    return [one for one in found if one is not None]
+        if isinstance(value, dict):
+            yield value
 
 
 def rate(found: Sequence[Beat], warm_up: int) -> float:
@@ -57,6 +70,22 @@ def rate(found: Sequence[Beat], warm_up: int) -> float:
     if len(warm) < 2 or warm[-1].seconds <= warm[0].seconds:
         raise Unmeasured(f"{len(warm)} progress messages after {warm_up} steps; two are needed")
     return (warm[-1].step - warm[0].step) / (warm[-1].seconds - warm[0].seconds)
+
+
+def steady(found: Sequence[Beat], warm_up: int) -> float:
+    """Steps a second as they mostly are: the median over the stretches between beats. A save hits few of them.
+
+    Raises Unmeasured when fewer than two beats are left.
+    """
+    warm = [one for one in found if one.step > warm_up]
+    stretches = [
+        (later.step - one.step) / (later.seconds - one.seconds)
+        for one, later in pairwise(warm)
+        if later.seconds > one.seconds
+    ]
+    if not stretches:
+        raise Unmeasured(f"{len(warm)} progress messages after {warm_up} steps; two are needed")
+    return median(stretches)
 
 
 def median(values: Sequence[float]) -> float:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 from rich.console import Console
@@ -25,6 +26,7 @@ from sandbox.runs import Request
 STATE = Path("/var/lib/voice-sandbox-bench")
 DATASET = "digits"
 OPERATOR = "operator"
+CLONING = ("--scope", "clone_identifiable_voice")  # yourtts and xtts imitate
 
 
 def own_state(uid: int) -> Path:
@@ -69,12 +71,20 @@ class Ground:
         state = self.stage.house.state
         return gate(state, bearer=Login.at(state, runtime))
 
-    def request(self, name: str, *, cpus: float | None = None, **parameters: object) -> Request:
-        """What ``configs/runs/NAME.yaml`` asks for, with other parameters."""
+    def request(
+        self, name: str, compute: Mapping[str, object] | None = None, **parameters: object
+    ) -> Request:
+        """What ``configs/runs/NAME.yaml`` asks for, with other compute and parameters."""
         kept = yaml.safe_load((self.source / "configs/runs" / f"{name}.yaml").read_text())
-        compute = {**kept["compute"], **({} if cpus is None else {"cpus": cpus})}
-        changed = {"compute": compute, "parameters": {**(kept["parameters"] or {}), **parameters}}
-        return read(self.stage.config(name, **changed), self.source / "recipes")[0]
+        changed: dict[str, Any] = {
+            "compute": {**kept["compute"], **(compute or {})},
+            "parameters": {**(kept["parameters"] or {}), **parameters},
+        }
+        return self.asked(name, **changed)
+
+    def asked(self, name: str, recipes: Path | None = None, **changes: Any) -> Request:
+        """What ``configs/runs/NAME.yaml`` asks for, with some of its keys changed; ``recipes`` if not the clone's."""
+        return read(self.stage.config(name, **changes), recipes or self.source / "recipes")[0]
 
 
 @contextmanager
@@ -102,7 +112,7 @@ def furnished(stage: Stage) -> Ground:
     ground, subject = Ground(stage), story.SUBJECTS["allison"]
     speech.gather_digits(ground.speech, subject)
     say = stage.house.say
-    say(story.STEWARD, "consent", "give", subject, "--dataset", DATASET, *story.CONSENT)
+    say(story.STEWARD, "consent", "give", subject, "--dataset", DATASET, *story.CONSENT, *CLONING)
     say(
         story.STEWARD, "data", "seal", str(ground.speech), "--dataset", DATASET, "--agreement", story.AGREEMENT,
     )  # fmt: skip

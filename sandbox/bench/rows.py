@@ -40,6 +40,17 @@ def at_most(
     return Row(name, value, unit, against, ratio, f"<= {goal:g} {unit}", value <= goal)
 
 
+def at_most_times(name: str, value: float, unit: str, against: str, other: float, goal: float) -> Row:
+    """``value / other`` must not exceed ``goal``; both in ``unit``, smaller is better."""
+    ratio = value / other
+    return Row(name, value, unit, f"{against}: {other:.3g} {unit}", ratio, f"<= {goal:g}x", ratio <= goal)
+
+
+def below(name: str, value: float, unit: str, against: str, other: float) -> Row:
+    """``value`` must be less than ``other``, both in ``unit``."""
+    return Row(name, value, unit, f"{against}: {other:.4g} {unit}", value / other, "less", value < other)
+
+
 def write(rows: Sequence[Row], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n", encoding="utf-8")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import itertools
 import shutil
-import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from sandbox.deployment.settings import free_port
 from sandbox.deployment.vault_bootstrap import bootstrap
 from sandbox.deployment.vault_login import write_login
 from sandbox.deployment.vault_server import VaultServer, start_server, stop
@@ -64,9 +64,3 @@ def _login(server: VaultServer, root: Path, hand: str) -> tuple[str, Path, Path]
     target = root / f"{hand}-{next(_numbers)}.wrap"
     write_login(server.addr, server.ca, server.directory / "supervisor.json", hand, target)
     return server.addr, server.ca, target
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -18,13 +18,18 @@ FINAL = "settled"
 
 @dataclass
 class Seen:
-    """What was seen of a run; ``at`` says when each state was heard of, in seconds after it was admitted."""
+    """What was seen of a run; ``at`` says when each state was heard of, in seconds after it was admitted.
+
+    ``asked_s`` is what lay before: from asking for the run to the gate's answer that it is.
+    """
 
     run: str
     at: dict[str, float] = field(default_factory=dict)
     beats: list[Beat] = field(default_factory=list)
     outcome: str = ""
     failure: str = ""
+    asked_s: float = 0.0
+    first: float | None = None  # when its first step was heard of
 
     def take(self, event: Event, seconds: float) -> None:
         if event.kind == "state":
@@ -34,8 +39,15 @@ class Seen:
                 self.outcome = str(event.data.get("outcome", ""))
             self.failure = str(event.data.get("failure") or self.failure)
         elif event.kind == "progress":
+            self.first = seconds if self.first is None else self.first
             found = beat(event.data)
             self.beats += [] if found is None else [found]
+
+    def first_step(self) -> float:
+        """Seconds from asking for the run to its first step. Raises Unmeasured when there was none."""
+        if self.first is None:
+            raise Unmeasured(f"run {self.run} made no step")
+        return self.asked_s + self.first
 
     def after(self, state: str) -> float:
         """Raises Unmeasured when the run was never seen in that state."""
@@ -53,9 +65,10 @@ def follow(ground: Ground, request: Request) -> Seen:
     """
     with ground.gate() as gate:
         gate.get("/v1/health")  # the identity token is fetched before the clock starts
+        began = time.monotonic()
         asked: dict[str, Any] = gate.post("/v1/runs", {"request": request.to_json()})
         admitted = time.monotonic()
-        seen = Seen(str(asked["run"]))
+        seen = Seen(str(asked["run"]), asked_s=admitted - began)
         for event in until_settled(gate, seen):
             seen.take(event, time.monotonic() - admitted)
     if seen.outcome != "finished":

@@ -1,4 +1,4 @@
-"""`sandbox access grant|revoke|list`: who may use which dataset for what, until when."""
+"""`sandbox access …`: who may use which dataset for what, until when; asked for, granted, looked at again."""
 
 from __future__ import annotations
 
@@ -6,25 +6,32 @@ import sys
 
 import click
 
+from sandbox.cli.access_requests import PURPOSES, approve, break_glass, confirm, deny, request, requests
+from sandbox.cli.access_review import review
 from sandbox.cli.context import current
 from sandbox.cli.show import grid, local_time, marks
-
-PURPOSES = ("train", "optimise", "test", "evaluate", "serve_custom_tts")
 
 
 @click.group()
 def access() -> None:
     """\b
-    sandbox access grant eng.li --dataset studio-01 --purpose train --until 2026-12-31T23:59:59+08:00
-    sandbox access revoke ac-7f3k9w
+    sandbox access request --dataset studio-01 --purpose train --until 2026-12-31T23:59:59+08:00 --reason "release 2"
+    sandbox access approve rq-7f3k9w
+    sandbox access review
     """
+
+
+for _command in (request, requests, approve, deny, break_glass, confirm, review):
+    access.add_command(_command)
 
 
 @access.command(short_help="Lets a person use a dataset for some purposes, for a time.")
 @click.argument("person")
 @click.option("--dataset", required=True)
 @click.option("--purpose", "purposes", type=click.Choice(PURPOSES), multiple=True, required=True)
-@click.option("--until", required=True, help="With its offset: 2026-12-31T23:59:59+08:00")
+@click.option(
+    "--until", required=True, help="2026-12-31T23:59:59+08:00; a bare date is its first second, UTC."
+)
 @click.option(
     "--minor",
     "minors",

@@ -124,7 +124,8 @@ def activate(file: Path, party_a_key: Path, party_b_key: Path) -> None:
     """\b
     sandbox agreement activate dsa-2026-0001.yaml --party-a-key party-a.pub --party-b-key party-b.pub
 
-    The custodian verifies both signatures, pins both keys and enters the agreement as active.
+    The custodian verifies both signatures, pins both keys and enters the agreement as active. A later version that only
+    narrows needs Party A's signature alone, and stops at once what it forbids.
     """
     from sandbox.cli.party_key import read_public
 
@@ -148,9 +149,8 @@ def activate(file: Path, party_a_key: Path, party_b_key: Path) -> None:
     if here.as_json:
         here.emit(answer)
         return
-    said = (
-        f"{answer['agreement']} v{answer['version']}, signed by both parties, sha256 {answer['digest'][:12]}…"
-    )
+    by = "Party A alone (it only narrows)" if answer.get("signed_by") == "a" else "both parties"
+    said = f"{answer['agreement']} v{answer['version']}, signed by {by}, sha256 {answer['digest'][:12]}…"
     click.echo(f"{marks(sys.stdout).good} {answer['status']:<10} {said}")
 
 

@@ -86,6 +86,8 @@ class Versions:
                 grid(screen, (words, ""), rows)
         if self.count(Effect.WIDENS):
             screen.print("What allows more needs the signatures of both parties (V24).")
+        elif self.count(Effect.NARROWS):
+            screen.print("It only narrows: Party A's signature alone will do (V24).")
         if not self.follows:
             number, digest = self.old.terms.metadata.version + 1, self.old.digest
             screen.print(

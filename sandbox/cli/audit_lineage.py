@@ -80,6 +80,8 @@ def describe(graph: Graph, node: str, runs: Mapping[str, Mapping[str, Any]]) -> 
     elif kind == "subject":
         words[0] = name.rpartition("/")[2]
         words.append(f"in {name.rpartition('/')[0]}")
+    elif kind == "base":
+        words = [f"sha256:{name[:12]}…", "a published file, public"]
     if shown["taint"]:
         words.append(f"TAINTED: {shown['taint']}")
     if shown.get("withdrawn"):

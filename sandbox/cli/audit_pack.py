@@ -67,7 +67,7 @@ class Findings:
 def check(pack: Pack, keys: Sequence[PublicKey], known: Sequence[Checkpoint] = ()) -> Findings:
     """Everything against everything; nothing is taken from the network, and no key from the pack."""
     verified = verify_evidence(Evidence.from_json(pack.evidence), keys, known)
-    expected = signed_runs(verified.statements.values(), verified.taints, verified.withdrawn)
+    expected = signed_runs(verified.statements.values(), verified.taints, verified.withdrawn, verified.frozen)
     return Findings(
         verified,
         join(_lines(pack.vault), verified.windows),
@@ -82,7 +82,7 @@ def differences(gate: Service, keys: Sequence[PublicKey]) -> tuple[Difference, .
     verified = verify_evidence(Evidence.from_json(gate.get("/v1/evidence")), keys)
     if verified.faults:
         raise StatementError(verified.faults[0], mend="sandbox audit verify")
-    expected = signed_runs(verified.statements.values(), verified.taints, verified.withdrawn)
+    expected = signed_runs(verified.statements.values(), verified.taints, verified.withdrawn, verified.frozen)
     return compare(expected, Actual.from_json(gate.get("/v1/tracking")))
 
 

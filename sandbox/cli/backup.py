@@ -126,7 +126,9 @@ def restore(folder: Path, seal_key: Path, erasures: Path | None, no_erasures: bo
         f"{mark.good} restored   {here.state}, as of {book.made_at:%Y-%m-%d %H:%M} UTC; no run policy stands"
     )
     click.echo("  next: sandbox up, which honours the list of erasures before anything decrypts")
-    click.echo(f"  consents withdrawn after {book.made_at:%Y-%m-%d %H:%M} UTC stand again: withdraw them at once")
+    click.echo(
+        f"  consents withdrawn after {book.made_at:%Y-%m-%d %H:%M} UTC stand again: withdraw them at once"
+    )
 
 
 @backup.command()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sandbox.cli.context import Context, current
+from sandbox.cli.data_budgets import budgets
 from sandbox.cli.data_pack import pack, receipt_verify
 from sandbox.cli.data_receive import intake_key, receive
 from sandbox.cli.data_retention import destroy, due
@@ -116,7 +117,7 @@ def list_() -> None:
     """
     here = current()
     with here.custodian() as custodian:
-        found = custodian.get("/v1/datasets")["items"]
+        found = list(custodian.pages("/v1/datasets"))
     if here.as_json:
         for entry in found:
             here.emit(entry)
@@ -130,7 +131,8 @@ def list_() -> None:
             f"{entry['hours']:.2f}",
             str(len(entry["subjects"])),
             str(entry["agreement"]),
-            local_time(str(entry.get("ends", entry["retention_until"]))) + (" OVER" if entry.get("over") else ""),
+            local_time(str(entry.get("ends", entry["retention_until"])))
+            + (" OVER" if entry.get("over") else ""),
             local_time(str(entry.get("first_end", "-"))),
         )
         for entry in found
@@ -166,7 +168,9 @@ def show(dataset: str) -> None:
     if "ends" in found:
         over = "  OVER: sandbox data due" if found["over"] else ""
         here.console.print(f"{'ends':<16} {found['ends']} ({found['ends_why']}){over}", soft_wrap=True)
-        here.console.print(f"{'first to end':<16} {found['first_end']} ({found['first_end_why']})", soft_wrap=True)
+        here.console.print(
+            f"{'first to end':<16} {found['first_end']} ({found['first_end_why']})", soft_wrap=True
+        )
     for name in ("purposes", "subjects", "tombstones"):
         here.console.print(f"{name:<16} {' '.join(found[name]) or '-'}", soft_wrap=True)
     here.console.print(f"{'shards':<16} {len(found['shards'])}")
@@ -214,6 +218,7 @@ def _upload(request: dict[str, Any], recordings: Iterable[Recording]) -> Iterato
     return tar_stream(members())
 
 
+data.add_command(budgets)
 data.add_command(pack)
 data.add_command(receipt_verify)
 data.add_command(intake_key)

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from sandbox.cli.context import current
+from sandbox.cli.second_factor import code_option, fresh_code
 from sandbox.cli.show import grid, local_time, marks
 from sandbox.errors import Refused
 
@@ -22,7 +23,7 @@ def due() -> None:
     """
     here = current()
     with here.custodian() as custodian:
-        found = custodian.get("/v1/retention")["items"]
+        found = list(custodian.pages("/v1/retention"))
     if here.as_json:
         for one in found:
             here.emit(one)
@@ -38,7 +39,8 @@ def due() -> None:
 @click.argument("dataset")
 @click.option("--witness", help="Another person who stands in the certificates as their witness.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def destroy(dataset: str, witness: str | None, yes: bool) -> None:
+@code_option
+def destroy(dataset: str, witness: str | None, yes: bool, totp_stdin: bool) -> None:
     """\b
     sandbox data destroy studio-01
 
@@ -49,7 +51,7 @@ def destroy(dataset: str, witness: str | None, yes: bool) -> None:
 
     here = current()
     with here.custodian() as custodian:
-        found = custodian.get("/v1/retention")["items"]
+        found = list(custodian.pages("/v1/retention"))
     one = next((one for one in found if one["dataset"] == dataset), None)
     if one is None:
         raise Refused(
@@ -61,7 +63,7 @@ def destroy(dataset: str, witness: str | None, yes: bool) -> None:
     if not yes and not here.as_json:
         asked = f"Destroy the keys of all {len(people)} people of {dataset}? Nothing brings them back"
         click.confirm(asked, abort=True, err=True)
-    forgetting.forget(here, people, dataset, witness, "")
+    forgetting.forget(here, people, dataset, witness, "", lambda: fresh_code(here, totp_stdin))
 
 
 def _row(one: dict[str, Any]) -> tuple[str, ...]:

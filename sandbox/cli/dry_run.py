@@ -16,7 +16,7 @@ import click
 from sandbox.cli.context import Context
 from sandbox.cli.recipe_files import bundle, files, find
 from sandbox.cli.run_story import Story
-from sandbox.cli.run_view import ask_what_to_do, judge, until_settled
+from sandbox.cli.run_view import ask_what_to_do, judge, live, until_settled
 from sandbox.cli.show import marks
 from sandbox.errors import RunFailed, Usage
 
@@ -28,7 +28,7 @@ SPOKEN = "speech.flac"
 def follow(
     here: Context, name: str, speak: str | None, output: Path | None, parameters: Mapping[str, str]
 ) -> None:
-    """Ask for it, show every line it writes, and keep what was said where ``output`` says.
+    """Ask for it, show every line it writes and how far it is, and keep what was said where ``output`` says.
 
     Raises RunFailed when the recipe fails or said nothing.
     """
@@ -40,15 +40,18 @@ def follow(
         run = str(gate.post("/v1/dry-runs", asked)["run"])
         story, heard = Story(run, marks(sys.stdout)), Heard()
         try:
-            for event in until_settled(gate, story):
-                story.update(event)
-                line = str(event.data.get("line", "")) if event.kind == "text" else ""
-                if heard.take(line):
-                    continue
-                if here.as_json:
-                    here.emit({"event": event.kind, **event.data})
-                elif event.kind == "text":
-                    click.echo(line)
+            with live(here) as view:
+                for event in until_settled(gate, story):
+                    story.update(event)
+                    line = str(event.data.get("line", "")) if event.kind == "text" else ""
+                    if heard.take(line):
+                        continue
+                    if here.as_json:
+                        here.emit({"event": event.kind, **event.data})
+                    elif event.kind == "text":
+                        here.console.print(line, markup=False, highlight=False, soft_wrap=True)
+                    if view:
+                        view.show(story)
         except KeyboardInterrupt:
             ask_what_to_do(here, gate, run)
     judge(story)

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from sandbox.cli.context import Context, current
+from sandbox.cli.second_factor import code_option, fresh_code
 from sandbox.errors import Usage
 
 FILE = click.Path(path_type=Path, dir_okay=False)
@@ -24,6 +25,7 @@ FILE = click.Path(path_type=Path, dir_okay=False)
     "--without-receipt", metavar="REASON", default="", help="Go on though the gate is gone; recorded."
 )
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@code_option
 @click.option(
     "--certificate", metavar="SUBJECT", help="Only fetch the certificate of somebody erased before."
 )
@@ -38,6 +40,7 @@ def erase(
     witness: str | None,
     without_receipt: str,
     yes: bool,
+    totp_stdin: bool,
     certificate: str | None,
     as_list: bool,
     output: Path | None,
@@ -61,11 +64,13 @@ def erase(
     if as_list:
         forgetting.fetch_list(here, output or Path(forgetting.LIST))
         return
+    if totp_stdin and str(listed) == "-":
+        raise Usage("standard input holds the names or the code, not both", mend="name a file with --from")
     people = list(dict.fromkeys([*subjects, *_named(listed)]))
     if not people:
         raise Usage("nobody is named", mend="sandbox erase SUBJECT, or --from FILE")
     _confirm(here, people, yes)
-    forgetting.forget(here, people, dataset, witness, without_receipt)
+    forgetting.forget(here, people, dataset, witness, without_receipt, lambda: fresh_code(here, totp_stdin))
 
 
 def _named(listed: Path | None) -> list[str]:

@@ -33,9 +33,18 @@ Say = Callable[[str, str], None]
 
 
 def forget(
-    here: Context, subjects: Sequence[str], dataset: str | None, witness: str | None, without: str
+    here: Context,
+    subjects: Sequence[str],
+    dataset: str | None,
+    witness: str | None,
+    without: str,
+    code: Callable[[], str] = lambda: "",
 ) -> None:
-    """All steps. Raises what a service refuses; everything up to there stands."""
+    """All steps. Raises what a service refuses; everything up to there stands.
+
+    ``code`` is asked for the second factor right before keys are destroyed: waiting for runs takes longer than a code
+    lasts.
+    """
     began, say = time.monotonic(), _saying(here)
     with here.custodian() as custodian:
         body = {"subjects": list(subjects)} | ({"dataset": dataset} if dataset else {})
@@ -47,7 +56,7 @@ def forget(
         say("barred", f"{_people(speakers)}: no new run, no credential opens them")
         first = [] if without else _receipts(here, "settled", open_, say)
         say("settled", f"without the gate: {without}" if without else "no run holds them")
-        _destroy(custodian, open_, first, without, say)
+        _destroy(custodian, open_, first, without, say, code)
         second = [] if without else _receipts(here, "tainted", open_, say)
         say(
             "tainted",
@@ -109,12 +118,22 @@ def _receipts(here: Context, stage: str, speakers: Speakers, say: Say) -> list[s
     return found
 
 
-def _destroy(custodian: Service, speakers: Speakers, receipts: list[str], without: str, say: Say) -> None:
+def _destroy(
+    custodian: Service,
+    speakers: Speakers,
+    receipts: list[str],
+    without: str,
+    say: Say,
+    code: Callable[[], str],
+) -> None:
     if not speakers:
         return
     body = {"speakers": speakers, "receipts": receipts} | ({"without_receipt": without} if without else {})
     lines = custodian.stream(
-        "/v1/erasures/destroy", [json.dumps(body).encode()], media_type="application/json"
+        "/v1/erasures/destroy",
+        [json.dumps(body).encode()],
+        media_type="application/json",
+        code=code(),
     )
     for line in lines:
         if line["event"] == "destroyed":

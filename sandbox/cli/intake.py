@@ -70,6 +70,7 @@ def show(consignment: str) -> None:
     if here.as_json:
         here.emit(found)
         return
+
     def say(head: str, text: str) -> None:
         here.console.print(f"{head:<12} {plain(text)}", markup=False, soft_wrap=True)
 

@@ -1,4 +1,4 @@
-"""`sandbox login NAME`, `logout`, `whoami`. A password is asked for or read from stdin: never an argument."""
+"""`sandbox login NAME`, `logout`. A password or code is asked for or read from stdin: never an argument."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from sandbox.cli.context import current
+from sandbox.cli.context import Context, current
 from sandbox.cli.show import marks
 from sandbox.errors import Unreachable, Usage
 
@@ -14,34 +14,74 @@ NEW_LENGTH_MIN = 12
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", required=False)
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input (one line).")
 @click.option(
-    "--new-password", is_flag=True, help="Also set a new one (with --password-stdin: the second line)."
+    "--totp-stdin", is_flag=True, help="Read the authenticator app's code from it, too (the next line)."
 )
-def login(name: str, password_stdin: bool, new_password: bool) -> None:
+@click.option(
+    "--new-password", is_flag=True, help="Also set a new one (with --password-stdin: the last line)."
+)
+@click.option("--enrol", is_flag=True, help="Also add an authenticator app, which later logins ask for.")
+@click.option(
+    "--oidc", is_flag=True, help="By the identity provider: in a browser, here or on another machine."
+)
+@click.option("--browser", is_flag=True, help="With --oidc: open the browser of this machine.")
+def login(
+    name: str | None,
+    password_stdin: bool,
+    totp_stdin: bool,
+    new_password: bool,
+    enrol: bool,
+    oidc: bool,
+    browser: bool,
+) -> None:
     """\b
     sandbox login eng.li
-    sandbox login eng.li --new-password
+    sandbox login eng.li --enrol
+    sandbox login --oidc
 
     Keeps a short-lived Vault token in your runtime directory, readable by you alone.
     """
-    from sandbox.client import Address, Login, Public
-    from sandbox.vault import people
+    from sandbox.client import Login
 
     here = current()
-    public = Public.read(here.state)
-    password = _password(password_stdin)
-    ca = Address.of(here.state).vault_ca
-    token = people.login(public.vault_addr, ca, name, password)
-    if new_password:
-        chosen = _password(password_stdin, new=True)
-        people.change_password(public.vault_addr, ca, token, name, chosen)
-    Login.at(here.state, here.environ).save(token)
-    if here.as_json:
-        here.emit({"name": name})
+    keep = Login.at(here.state, here.environ)
+    if oidc:
+        from sandbox.cli.login_oidc import by_provider
+
+        if name or password_stdin or new_password:
+            raise Usage("--oidc takes neither a name nor a password: the identity provider says who you are")
+        known = by_provider(here, keep, browser)
+    elif name is None:
+        raise click.UsageError("sandbox login NAME, or sandbox login --oidc")
     else:
-        click.echo(f"{marks(sys.stdout).good} logged in as {name}")
+        known = name
+        keep.save(_by_password(here, name, password_stdin, totp_stdin, new_password))
+    if enrol:
+        from sandbox.cli.second_factor import enrol as add_app
+
+        found = add_app(here, known)
+    if here.as_json:
+        here.emit({"name": known, **({"second_factor": found["second_factor"]} if enrol else {})})
+    else:
+        click.echo(f"{marks(sys.stdout).good} logged in as {known}")
+
+
+def _by_password(here: Context, name: str, from_stdin: bool, code_stdin: bool, new: bool) -> str:
+    """A Vault token. Lines of standard input, in this order: password, code, new password."""
+    from sandbox.cli.second_factor import fresh_code, login_code
+    from sandbox.client import Address, Public
+    from sandbox.vault import people
+
+    public, ca = Public.read(here.state), Address.of(here.state).vault_ca
+    password = _password(from_stdin)
+    code = fresh_code(here, True) if code_stdin else ""
+    token = people.login(public.vault_addr, ca, name, password, (lambda: code) if code_stdin else login_code)
+    if new:
+        chosen = _password(from_stdin, new=True)
+        people.change_password(public.vault_addr, ca, token, name, chosen)
+    return token
 
 
 @click.command()
@@ -65,33 +105,6 @@ def logout() -> None:
         if fault.exit_code not in (3, 5):
             raise
     keep.forget()
-
-
-@click.command()
-def whoami() -> None:
-    """\b
-    sandbox whoami
-
-    The person, as Vault knows them, and the roles that the signed register gives them.
-    """
-    from sandbox.client import Login
-    from sandbox.client.identity import claims
-    from sandbox.errors import SandboxError
-
-    here = current()
-    name = str(claims(Login.at(here.state, here.environ).token()).get("name", ""))
-    found: dict[str, object] = {"name": name}
-    try:
-        with here.gate() as gate:
-            found |= gate.get(f"/v1/people/{name}")
-    except SandboxError as fault:
-        found["note"] = fault.message
-    if here.as_json:
-        here.emit(found)
-        return
-    roles = found.get("roles")
-    shown = ", ".join(str(role) for role in roles) if isinstance(roles, list) else str(found.get("note", ""))
-    click.echo(f"{name}   {shown}")
 
 
 def _password(from_stdin: bool, new: bool = False) -> str:

@@ -25,34 +25,42 @@ NOUNS: dict[str, tuple[str, str]] = {
     "doctor": ("sandbox.cli.doctor:doctor", "What is missing or broken, and the mend."),
     "login": ("sandbox.cli.login:login", "Log in as a person."),
     "logout": ("sandbox.cli.login:logout", "Forget the login."),
-    "whoami": ("sandbox.cli.login:whoami", "Who is logged in, with which roles."),
+    "whoami": ("sandbox.cli.whoami:whoami", "Who is logged in, with which roles, until when."),
     "run": ("sandbox.cli.run:run", "Ask for a run and watch it."),
-    "runs": ("sandbox.cli.runs:runs", "Runs: list, show, watch, kill."),
-    "recipe": ("sandbox.cli.recipe:recipe", "Recipes: submit, approve, list, dry-run."),
+    "runs": ("sandbox.cli.runs:runs", "Runs: list, show, watch, compare, again, stop, resume, kill."),
+    "models": ("sandbox.cli.models:models", "Models: list, show the card of one."),
+    "recipe": ("sandbox.cli.recipe:recipe", "Recipes: new, dry-run, submit, review, approve, revoke, list."),
+    "image": ("sandbox.cli.image:image", "The runner image: review, approve, revoke, list."),
     "open": ("sandbox.cli.open:open_", "A one-time link to the pages."),
-    "incident": ("sandbox.cli.incident:incident", "Stop what must stop, in seconds."),
-    "agreement": ("sandbox.cli.agreement:agreement", "Agreements: keygen, sign, check, activate."),
-    "data": ("sandbox.cli.data:data", "Seal a folder of recordings; look at datasets."),
-    "intake": ("sandbox.cli.intake:intake", "Consignments: list, show, review, accept, reject."),
+    "incident": ("sandbox.cli.incident:incident", "Stop what must stop, in seconds; notices, drill."),
+    "alert": ("sandbox.cli.alert:alert", "What the gate raised by itself, and who has seen it."),
+    "agreement": (
+        "sandbox.cli.agreement:agreement",
+        "Agreements: keygen, check, diff, sign, activate, status.",
+    ),
+    "data": ("sandbox.cli.data:data", "Datasets: pack, receive, seal, verify, correct, budgets."),
+    "intake": ("sandbox.cli.intake:intake", "Consignments: list, show, review, accept, reject, quarantine."),
     "people": ("sandbox.cli.people:people", "Who is who, with which roles."),
-    "access": ("sandbox.cli.access:access", "Who may use which dataset for what."),
+    "access": ("sandbox.cli.access:access", "Who may use which dataset for what: ask, decide, review."),
     "consent": ("sandbox.cli.consent:consent", "Consents of data subjects."),
     "subject": ("sandbox.cli.subject:subject", "Everything held about one person, sealed for Party A."),
     "erase": ("sandbox.cli.erase:erase", "Forget a person: destroy the key, taint what came of it."),
     "backup": ("sandbox.cli.backup:backup", "Backups: make, restore, drill; the seal key apart."),
+    "privacy": ("sandbox.cli.privacy:privacy", "Audit what epsilon claims, with canaries."),
     "policy": ("sandbox.cli.policy:policy", "Explain a decision; try a table of cases."),
     "audit": ("sandbox.cli.audit:audit", "Verify the evidence; follow a voice; compare with MLflow."),
     "demo": ("sandbox.demo.cli:demo", "The whole story, on real parts."),
 }
 
 GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("Work", ("login", "logout", "whoami", "run", "runs", "recipe", "open")),
+    ("Work", ("login", "logout", "whoami", "run", "runs", "models", "recipe", "privacy", "open")),
+    ("The reviewer", ("image",)),
     (
         "Party A and the data steward",
         ("agreement", "data", "intake", "people", "access", "consent", "subject", "erase"),
     ),
     ("The auditor", ("audit", "policy")),
-    ("The operator", ("up", "down", "status", "doctor", "backup", "incident", "demo")),
+    ("The operator", ("up", "down", "status", "doctor", "backup", "incident", "alert", "demo")),
 )
 
 
@@ -79,6 +87,7 @@ class Lazy(click.Group):
 
 
 EXAMPLE = """\b
+sandbox up
 sandbox login eng.li
 sandbox run configs/runs/digits.yaml
 sandbox runs list

@@ -1,4 +1,4 @@
-"""`sandbox people add|leave|list`: who is who, by Party A's approver."""
+"""`sandbox people add|leave|reset-factor|list`: who is who, by Party A's approver."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 import click
 
 from sandbox.cli.context import current
+from sandbox.cli.second_factor import code_option, fresh_code
 from sandbox.cli.show import grid, local_time, marks
 from sandbox.errors import Usage
 
@@ -34,6 +35,7 @@ def people() -> None:
 @click.option(
     "--password-stdin", is_flag=True, help="Read the first password from standard input (one line)."
 )
+@click.option("--oidc-subject", help="Whom the identity provider calls this person: sandbox login --oidc.")
 def add(
     person: str,
     party: str,
@@ -42,6 +44,7 @@ def add(
     training: str,
     training_until: str,
     password_stdin: bool,
+    oidc_subject: str | None,
 ) -> None:
     """\b
     sandbox people add eng.li --party B --role ml_engineer --nda-until 2029-01-10 \\
@@ -59,6 +62,8 @@ def add(
         "training": {"course": training, "valid_until": training_until},
         "status": "active",
     }
+    if oidc_subject is not None:
+        body["oidc_subject"] = oidc_subject
     if password_stdin:
         body["password"] = sys.stdin.readline().rstrip("\n")
         if not body["password"]:
@@ -92,6 +97,25 @@ def leave(person: str) -> None:
         here.emit(answer)
     else:
         click.echo(f"{marks(sys.stdout).good} left       {person}")
+
+
+@people.command("reset-factor")
+@click.argument("person")
+@code_option
+def reset_factor(person: str, totp_stdin: bool) -> None:
+    """\b
+    sandbox people reset-factor eng.li
+
+    Takes a lost second factor away, with a fresh code of your own; they then enrol anew. Nobody resets their own.
+    """
+    here = current()
+    with here.custodian() as custodian:
+        path = f"/v1/people/{person}/second-factor/reset"
+        answer = custodian.post(path, code=fresh_code(here, totp_stdin))
+    if here.as_json:
+        here.emit(answer)
+    else:
+        click.echo(f"{marks(sys.stdout).good} reset      {person}: sandbox login {person} --enrol")
 
 
 @people.command("list")

@@ -1,4 +1,4 @@
-"""`sandbox recipe submit|approve|list`: recipes run by digest, after two people looked at them."""
+"""`sandbox recipe new|submit|review|approve|list|import-base|…`: recipes run by digest, after two people looked."""
 
 from __future__ import annotations
 
@@ -8,16 +8,28 @@ import click
 
 from sandbox.cli.context import current
 from sandbox.cli.recipe_files import bundle, files
+from sandbox.cli.recipe_import import import_base
+from sandbox.cli.recipe_new import new
+from sandbox.cli.recipe_review import review, revoke
 from sandbox.cli.show import grid, marks
 from sandbox.errors import Usage
+
+PURPOSES = ("train", "optimise", "test", "evaluate", "serve_custom_tts")
 
 
 @click.group()
 def recipe() -> None:
     """\b
     sandbox recipe submit recipes/digits
-    sandbox recipe approve digits sha256:4be1…
+    sandbox recipe review digits
+    sandbox recipe approve digits sha256:4be1… --purpose train
     """
+
+
+recipe.add_command(review)
+recipe.add_command(revoke)
+recipe.add_command(new)
+recipe.add_command(import_base)
 
 
 @recipe.command()
@@ -46,20 +58,33 @@ def submit(folder: Path) -> None:
 @recipe.command()
 @click.argument("name")
 @click.argument("digest")
-def approve(name: str, digest: str) -> None:
+@click.option(
+    "--purpose",
+    "purposes",
+    type=click.Choice(PURPOSES),
+    multiple=True,
+    help="May be given again; else all of its card.",
+)
+def approve(name: str, digest: str, purposes: tuple[str, ...]) -> None:
     """\b
-    sandbox recipe approve digits sha256:4be1…
+    sandbox recipe approve digits sha256:4be1… --purpose train --purpose evaluate
 
-    As a reviewer: from now on runs may use this recipe with exactly these bytes.
+    As a reviewer: from now on runs may use this recipe with exactly these bytes, for these purposes. Two reviewers who
+    neither submitted nor run it are needed.
     """
     here = current()
     digest = digest.removeprefix("sha256:")
     with here.gate() as gate:
-        answer = gate.post(f"/v1/recipes/{digest}/approve", {"name": name})
+        body = {"name": name, **({"purposes": list(purposes)} if purposes else {})}
+        answer = gate.post(f"/v1/recipes/{digest}/approve", body)
     if here.as_json:
         here.emit(answer)
     else:
-        click.echo(f"{marks(here.console.file).good} approved   {name} sha256:{digest}")
+        granted = answer.get("approved_for", {}).values()
+        said = sorted({one for found in granted for one in found} & set(purposes)) or [
+            "every purpose of its card"
+        ]
+        click.echo(f"{marks(here.console.file).good} approved   {name} sha256:{digest} for {', '.join(said)}")
 
 
 @recipe.command("list")
@@ -81,10 +106,11 @@ def list_() -> None:
             str(entry.get("name", "")),
             str(entry.get("digest", ""))[:12],
             ", ".join(entry.get("approved_by") or ()) or "nobody",
+            ", ".join(entry.get("revoked_by") or ()),
         )
         for entry in found
     ]
-    grid(here.console, ("recipe", "digest", "approved by"), rows)
+    grid(here.console, ("recipe", "digest", "approved by", "revoked by"), rows)
 
 
 @recipe.command("dry-run")

@@ -50,6 +50,4 @@ def find(name: str, start: Path, mend: str = "--recipes names its place") -> Pat
     for base in (start.resolve().parent, *start.resolve().parents, Path.cwd()):
         if (base / "recipes" / name / "recipe.yaml").is_file():
             return base / "recipes" / name
-    raise Usage(
-        f"no recipes/{name} in {start.resolve().parent} or above it", code="recipe.none", mend=mend
-    )
+    raise Usage(f"no recipes/{name} in {start.resolve().parent} or above it", code="recipe.none", mend=mend)

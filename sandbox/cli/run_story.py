@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sandbox.cli.show import Marks, duration, size, thousands
+from sandbox.cli.run_line import Standing, words
+from sandbox.cli.show import Marks, size, thousands
 from sandbox.client import Event
 
 FINAL = "settled"
@@ -21,12 +22,11 @@ class Story:
     state: str = "asked"
     outcome: str = ""
     failure: str = ""
-    step: int = 0
-    total: int = 0
-    rate: float = 0.0
+    standing: Standing = field(default_factory=Standing)
     metrics: dict[str, float] = field(default_factory=dict)
     artifacts: list[Mapping[str, Any]] = field(default_factory=list)
     _said: set[str] = field(default_factory=set)
+    _tenths: int = 0  # of all steps that were told where nothing can be shown live
 
     @property
     def over(self) -> bool:
@@ -36,27 +36,28 @@ class Story:
         data = event.data
         match event.kind:
             case "metric":
-                self.metrics[str(data.get("name"))] = float(data.get("value", 0.0))
+                name, step = str(data.get("name")), int(data.get("step", 0))
+                self.metrics[name] = float(data.get("value", 0.0))
+                self.standing.metric(name, step, self.metrics[name])
             case "progress":
-                self.step, self.total = int(data.get("step", 0)), int(data.get("total", 0))
-                self.rate = float(data.get("rate", 0.0))
+                now = self.standing
+                now.step, now.total = int(data.get("step", 0)), int(data.get("total", 0))
+                now.rate = float(data.get("rate", 0.0))
             case "artifact":
                 self.artifacts.append(data)
+            case "stop":
+                return [(self.marks.good, "stopping", f"asked to end in order by {data.get('by', '')}")]
             case "state":
                 return self._enter(str(data.get("state", "")), data)
         return []
 
-    def left_s(self) -> float:
-        """Seconds until the last step, at the present rate; 0 when unknown."""
-        return (self.total - self.step) / self.rate if self.rate > 0 else 0.0
-
-    def progress(self) -> str:
-        """``1 070 / 1 500   loss 0.21   9.8 steps/s   0:44 left``."""
-        parts = [f"{thousands(self.step)} / {thousands(self.total)}"]
-        parts += [f"{name} {value:g}" for name, value in list(self.metrics.items())[:3]]
-        if self.rate:
-            parts += [f"{self.rate:.1f} steps/s", f"{duration(self.left_s())} left"]
-        return "   ".join(parts)
+    def tenth(self, width: int) -> list[tuple[str, str, str]]:
+        """A line at each new tenth of the steps, for a pipe or a file."""
+        tenths = int(self.standing.part * 10)
+        if tenths <= self._tenths or self.over:
+            return []
+        self._tenths = tenths
+        return [(self.marks.dot, "training", words(self.standing, width))]
 
     def _enter(self, state: str, data: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         if not state or state in self._said:
@@ -76,10 +77,11 @@ class Story:
         return []
 
     def _admitted(self, data: Mapping[str, Any]) -> list[str]:
+        self.standing.known, self.standing.privacy = True, _target(data)
         people = data.get("subjects")
         count = len(people) if isinstance(people, list) else people
-        privacy = data.get("privacy")
-        bound = f"epsilon {privacy.get('epsilon'):g}" if isinstance(privacy, Mapping) else "no DP"
+        privacy = self.standing.privacy
+        bound = f"epsilon {privacy.get('epsilon'):g}" if privacy is not None else "no DP"
         version = f" v{data['agreement_version']}" if data.get("agreement_version") else ""
         who = f"{count} {'person' if count == 1 else 'people'}" if count else "the people of its inputs"
         parts = [
@@ -118,6 +120,11 @@ class Story:
         each = f", {size(largest)} each" if largest else ""
         kind = "artifact" if count == 1 else "artifacts"
         return [f"{count} {kind}{each}", str(data.get("classification") or "party_a_confidential_derivative")]
+
+
+def _target(data: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    privacy = data.get("privacy")
+    return privacy if isinstance(privacy, Mapping) else None
 
 
 def _isolated(data: Mapping[str, Any]) -> list[str]:

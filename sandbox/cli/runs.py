@@ -1,14 +1,18 @@
-"""`sandbox runs list|show|watch|kill`."""
+"""`sandbox runs list|show|watch|compare|again|stop|resume|kill`."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
+from typing import Any
 
 import click
 
 from sandbox.cli.context import Context, current
+from sandbox.cli.mends import mend_of
 from sandbox.cli.run_view import ask_what_to_do, judge
 from sandbox.cli.run_view import watch as watch_run
+from sandbox.cli.runs_compare import compare, fits, spark
 from sandbox.cli.show import grid, local_time, marks
 from sandbox.client import Service
 
@@ -71,9 +75,10 @@ def show(name: str) -> None:
     facts = [
         ("state", str(found.get("outcome") or found["state"])),
         *((key, str(found[key])) for key in FACTS if found.get(key)),
+        *_advice(name, found),
         ("people", " ".join(found["plan"]["subjects"]) or "those of its inputs"),
         ("epsilon", "no DP" if found.get("epsilon") is None else f"{found['epsilon']:.4g} a person"),
-        *((f"metric {name}", _points(points)) for name, points in found["metrics"].items()),
+        *((f"metric {name}", _points(points, fits(here))) for name, points in found["metrics"].items()),
     ]
     grid(here.console, ("run", name), facts)
     for title, rows, columns in (
@@ -88,13 +93,22 @@ def show(name: str) -> None:
 
 FACTS = ("failure", "recipe", "purpose", "person", "agreement", "dataset", "grant", "decision", "model", "asked_at",
          "changed_at", "statement")  # fmt: skip
+
+
+def _advice(name: str, found: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What would mend a failure, where that is known."""
+    mend = mend_of(str(found.get("failure") or ""), name, found["plan"]["parameters"])
+    return [("mend", mend)] if mend else []
+
+
 ARTIFACT = ("path", "step", "size", "state", "sha256")
 CREDENTIAL = ("kind", "path", "dead_at")
 
 
-def _points(points: list[dict[str, float]]) -> str:
+def _points(points: list[dict[str, float]], curved: bool) -> str:
     last = points[-1]
-    return f"{last['value']:g} at step {last['step']} ({len(points)} points)"
+    curve = f"   {spark(points)}" if curved and len(points) > 1 else ""
+    return f"{last['value']:g} at step {last['step']} ({len(points)} points){curve}"
 
 
 def _cell(value: object) -> str:
@@ -121,7 +135,10 @@ def watch(name: str) -> None:
 @click.option(
     "--follow/--detach", default=True, help="Watch it (the default), or return once it is admitted."
 )
-def again(name: str, follow: bool) -> None:
+@click.option(
+    "--without", multiple=True, metavar="SUBJECT", help="Leave this person out, too. May be repeated."
+)
+def again(name: str, follow: bool, without: tuple[str, ...]) -> None:
     """\b
     sandbox runs again r-7f3k9w
 
@@ -130,14 +147,53 @@ def again(name: str, follow: bool) -> None:
     """
     here = current()
     with here.gate() as gate:
-        run = str(gate.post(f"/v1/runs/{name}/again")["run"])
-        if not follow:
-            if here.as_json:
-                here.emit({"run": run})
-            else:
-                click.echo(f"{marks(sys.stdout).good} admitted   run {run}   sandbox runs watch {run}")
-            return
+        _asked_anew(
+            here, gate, str(gate.post(f"/v1/runs/{name}/again", {"without": list(without)})["run"]), follow
+        )
+
+
+@runs.command()
+@click.argument("name")
+def stop(name: str) -> None:
+    """\b
+    sandbox runs stop r-7f3k9w
+
+    Asks it to end in order: the recipe finishes its step and saves a checkpoint where its card has one, and the run
+    finishes with what it made. `sandbox runs resume` goes on from there; `kill` ends it at once and keeps nothing.
+    """
+    here = current()
+    with here.gate() as gate:
+        answer = gate.post(f"/v1/runs/{name}/stop")
+    if here.as_json:
+        here.emit(answer)
+    else:
+        click.echo(f"{marks(sys.stdout).good} stopping   {name}   sandbox runs watch {name}")
+
+
+@runs.command()
+@click.argument("name")
+@click.option(
+    "--follow/--detach", default=True, help="Watch it (the default), or return once it is admitted."
+)
+def resume(name: str, follow: bool) -> None:
+    """\b
+    sandbox runs resume r-7f3k9w
+
+    Asks for a new run that goes on from the last sealed checkpoint of one of yours, for the same people. It ends with
+    the parameters of a run that was never stopped. Decided upon like every run.
+    """
+    here = current()
+    with here.gate() as gate:
+        _asked_anew(here, gate, str(gate.post(f"/v1/runs/{name}/resume")["run"]), follow)
+
+
+def _asked_anew(here: Context, gate: Service, run: str, follow: bool) -> None:
+    if follow:
         _follow(here, gate, run)
+    elif here.as_json:
+        here.emit({"run": run})
+    else:
+        click.echo(f"{marks(sys.stdout).good} admitted   run {run}   sandbox runs watch {run}")
 
 
 def _follow(here: Context, gate: Service, run: str) -> None:
@@ -166,3 +222,6 @@ def kill(name: str, reason: str) -> None:
         here.emit(answer)
     else:
         click.echo(f"{marks(sys.stdout).good} killed     {name}   sandbox runs show {name}")
+
+
+runs.add_command(compare)

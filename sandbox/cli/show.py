@@ -20,16 +20,18 @@ class Marks:
     warn: str
     arrow: str
     dot: str
+    full: str  # a bar's part that is done
+    empty: str
 
 
-_UTF8 = Marks("✔", "✘", "!", "→", "·")
-_ASCII = Marks("+", "x", "!", "->", "-")
+_UTF8 = Marks("✔", "✘", "!", "→", "·", "━", "╌")
+_ASCII = Marks("+", "x", "!", "->", "-", "#", ".")
 
 
 def marks(stream: IO[str]) -> Marks:
     """Signs that ``stream``'s encoding can write."""
     try:
-        "✔✘→·".encode(getattr(stream, "encoding", None) or "ascii")
+        "✔✘→·━╌".encode(getattr(stream, "encoding", None) or "ascii")
     except (UnicodeEncodeError, LookupError):
         return _ASCII
     return _UTF8

@@ -26,7 +26,9 @@ from sandbox.cli.up_view import UpView
     "--public-speech", type=click.Path(path_type=Path), help="Speech for dry runs: metadata.csv and files."
 )
 @click.option(
-    "--storage-keys", type=click.Path(path_type=Path), help="The object store's two keys (configs/storage.yaml)."
+    "--storage-keys",
+    type=click.Path(path_type=Path),
+    help="The object store's two keys (configs/storage.yaml).",
 )
 def up(
     vault_port: int | None,
@@ -63,17 +65,21 @@ def up(
 
 
 def table(here: Context, board: dict[str, Any]) -> None:
-    """What runs where, as whom."""
+    """What runs where, as whom; and what comes next."""
+    from sandbox.deployment.files import read_json
+
     rows = [
         (name, str(found["state"]), str(found["user"]), str(found["pid"] or ""), where(here, name))
         for name, found in board["services"].items()
     ]
     grid(here.console, ("service", "state", "user", "pid", "where"), rows)
     mark = marks(here.console.file)
-    here.console.print(
-        f"  state {here.state}   pages {_web(here)}   next: sandbox login NAME {mark.dot} sandbox doctor"
-    )
     first = here.places.first_login
+    following = f"sandbox login NAME {mark.dot} sandbox doctor"
+    if first.exists():
+        name = str(read_json(first).get("name", "NAME"))
+        following = f"sandbox login {name} --new-password --enrol, then the guide's first steps"
+    here.console.print(f"  state {here.state}   pages {_web(here)}   next: {following}")
     if first.exists():
         here.console.print(f"  first login: {first} (delete it once that person has logged in)")
 

@@ -1,4 +1,4 @@
-"""One service behind its Unix socket: requests as the person, answers as objects, problems as errors."""
+"""One service behind its Unix socket, or by TLS: requests as the person, answers as objects, problems as errors."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any, Self
 import httpx
 
 from sandbox.client.events import Event, parse
+from sandbox.client.https import Https
 from sandbox.client.identity import Bearer
 from sandbox.client.problems import problem
 from sandbox.client.unix import UnixTransport
@@ -32,21 +33,22 @@ class Service:
     def __init__(
         self,
         name: str,
-        socket: Path,
+        place: Path | Https,
         bearer: Bearer,
         *,
         transport: httpx.BaseTransport | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.name = name
-        self._socket = socket
+        self._place = place
         self._bearer = bearer
         self._sleep = sleep
         self._http = httpx.Client(
-            transport=transport or UnixTransport(socket),
-            base_url=f"http://{name}",
+            transport=transport or _transport(place),
+            base_url=place.url if isinstance(place, Https) else f"http://{name}",
             timeout=_REQUEST,
             trust_env=False,
+            follow_redirects=False,
         )
 
     def __enter__(self) -> Self:
@@ -83,9 +85,13 @@ class Service:
         body: Mapping[str, Any] | None = None,
         *,
         idempotency_key: str | None = None,
+        code: str = "",
     ) -> dict[str, Any]:
-        """Ask for something to be done. The same key asks for the same thing again, never twice for it."""
-        headers = {"Idempotency-Key": idempotency_key or secrets.token_hex(16)}
+        """Ask for something to be done. The same key asks for the same thing again, never twice for it.
+
+        ``code`` is a fresh one of the person's second factor, where the act cannot be taken back.
+        """
+        headers = {"Idempotency-Key": idempotency_key or secrets.token_hex(16)} | _fresh(code)
         return self._object(self._send("POST", path, json=dict(body or {}), headers=headers))
 
     def pages(self, path: str, params: Mapping[str, Any] | None = None) -> Iterator[dict[str, Any]]:
@@ -105,6 +111,7 @@ class Service:
         *,
         media_type: str = "application/x-tar",
         idempotency_key: str | None = None,
+        code: str = "",
     ) -> Iterator[dict[str, Any]]:
         """Send a long body piece by piece; yields each JSON line of the answer as it comes.
 
@@ -113,6 +120,7 @@ class Service:
         headers = self._headers() | {
             "Idempotency-Key": idempotency_key or secrets.token_hex(16),
             "Content-Type": media_type,
+            **_fresh(code),
         }
         try:
             with self._http.stream("POST", path, content=content, headers=headers, timeout=_STREAM) as answer:
@@ -161,6 +169,8 @@ class Service:
         return answer
 
     def _raise(self, answer: httpx.Response) -> None:
+        if 300 <= answer.status_code < 400:
+            raise Unreachable(f"the {self.name} sends elsewhere, and nobody follows", code="service.redirect")
         if answer.status_code < 400:
             return
         answer.read()
@@ -196,6 +206,14 @@ class Service:
                 mend="ask the operator to add you to the group sandbox-users",
             )
         return Unreachable(
-            f"the {self.name} does not answer at {self._socket}",
+            f"the {self.name} does not answer at {self._place}",
             mend="sandbox status, then sandbox up",
         )
+
+
+def _fresh(code: str) -> dict[str, str]:
+    return {"Totp-Code": code} if code else {}
+
+
+def _transport(place: Path | Https) -> httpx.BaseTransport:
+    return place.transport() if isinstance(place, Https) else UnixTransport(place)

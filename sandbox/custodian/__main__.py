@@ -20,12 +20,18 @@ from sandbox.custodian.registers import Registers
 from sandbox.custodian.restored import bring_up_to_date
 from sandbox.custodian.storage import chosen_root
 from sandbox.custodian.upkeep import mend, upkeep
+from sandbox.custodian.vitals import Vitals
 from sandbox.errors import SandboxError, Unreachable
 from sandbox.memory import become_undumpable, keep_out_of_swap
 from sandbox.policy.backup import snapshot_days
+from sandbox.policy.second_factor import totp_required
+from sandbox.policy.serving import serving
 from sandbox.service import application, journal, serve
 from sandbox.service.idempotency import KeptAnswers
 from sandbox.service.identity import IdentityVerifier
+from sandbox.service.lease import LOGIN_ENDS, Lease
+from sandbox.service.limits import Limits
+from sandbox.service.second_factor import FreshCodes
 from sandbox.storage.root import Root
 from sandbox.vault.custody import Custody
 
@@ -65,12 +71,22 @@ def _serve(state: Path) -> int:
         journal.say("person.first", person=FIRST_PERSON)
     bring_up_to_date(desk, private / "restored.json")
     mend(desk)
-    threading.Thread(target=upkeep, args=(desk, custody.renew, stop, end), name="upkeep", daemon=True).start()
+    vitals = Vitals(lease=Lease(custody.renew, note=private / LOGIN_ENDS))
+    told = serving(state / "app" / "configs" / "gate.yaml", "custodian")
+    threading.Thread(target=upkeep, args=(desk, vitals.lease, stop, end), name="upkeep", daemon=True).start()
     threading.Thread(target=keep_time, args=(Clockwork(desk).look, stop), name="clock", daemon=True).start()
     verifier = IdentityVerifier(custody.jwks, public["oidc_issuer"], public["oidc_client_id"])
-    app = application(routes(desk), verifier.verify, KeptAnswers(private / "answers.db"))
+    codes = FreshCodes(custody, lambda: totp_required(state / "app" / "configs" / "gate.yaml"))
+    app = application(
+        routes(desk, vitals),
+        verifier.verify,
+        KeptAnswers(private / "answers.db"),
+        limits=Limits(told.requests_per_minute),
+        meter=vitals.meter,
+        prove=codes.prove,
+    )
     try:
-        serve.run(app, home / "api.sock", started=lambda: journal.say("custodian.ready"))
+        serve.run(app, home / "api.sock", tls=told.tls, started=lambda: journal.say("custodian.ready"))
     finally:
         stop.set()
     return 1 if lost.is_set() else 0

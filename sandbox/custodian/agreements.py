@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from sandbox.custodian.desk import Desk
 from sandbox.errors import EvidenceMismatch, Refused
-from sandbox.policy.agreement import Agreement, open_agreement
+from sandbox.policy.agreement import Agreement
 from sandbox.policy.entries import StatusEntry
+from sandbox.policy.narrowing import open_version
 from sandbox.policy.terms import Terms
 from sandbox.statements import PublicKey
 
@@ -36,19 +37,26 @@ def load_agreement(desk: Desk, entry: StatusEntry) -> Agreement:
     Raises:
         EvidenceMismatch: its files are missing or are not what was activated.
     """
-    path = desk.agreements / f"{entry.digest}.yaml"
+    keys = (PublicKey.from_text(entry.party_a_key), PublicKey.from_text(entry.party_b_key))
+    return stored_version(desk, entry.digest, entry.agreement, *keys)
+
+
+def stored_version(desk: Desk, digest: str, agreement: str, a: PublicKey, b: PublicKey) -> Agreement:
+    """A version that was activated once, verified anew, and with it those that it rests on. Raises as above."""
+    path = desk.agreements / f"{digest}.yaml"
     try:
         data, envelope = path.read_bytes(), path.with_suffix(".dsse.json").read_bytes()
     except OSError:
         raise EvidenceMismatch(
-            f"agreement {entry.agreement} has lost its files", code="agreement.missing"
+            f"agreement {agreement} has lost its files", code="agreement.missing"
         ) from None
-    keys = (PublicKey.from_text(entry.party_a_key), PublicKey.from_text(entry.party_b_key))
-    found = open_agreement(data, envelope, *keys, name=entry.agreement)
-    if found.digest != entry.digest:
-        raise EvidenceMismatch(
-            f"agreement {entry.agreement} is not the one activated", code="agreement.changed"
-        )
+
+    def before(other: str) -> Agreement:
+        return stored_version(desk, other, agreement, a, b)
+
+    found = open_version(data, envelope, a, b, agreement, before)
+    if found.digest != digest:
+        raise EvidenceMismatch(f"agreement {agreement} is not the one activated", code="agreement.changed")
     return found
 
 

@@ -6,29 +6,35 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sandbox.custodian import access, consent, consent_history, people, reads, seal, status, subject_report
+from sandbox.custodian import access, consent, consent_history, openapi, reads, seal, status, subject_report
+from sandbox.custodian.access_api import access_routes
 from sandbox.custodian.desk import Desk
 from sandbox.custodian.erasure_api import erasure_routes
 from sandbox.custodian.intake_api import intake_routes
+from sandbox.custodian.people_api import people_routes
 from sandbox.custodian.versions_api import version_routes
+from sandbox.custodian.vitals import Vitals, vital_routes
 from sandbox.errors import Usage
 from sandbox.service import Call, Lines, Reply, Route
+from sandbox.service.openapi import openapi_route
 
 CONSENTS_BYTES = 16 << 20
 
 
-def routes(desk: Desk) -> list[Route]:
-    return [
+def routes(desk: Desk, vitals: Vitals | None = None) -> list[Route]:
+    """Every route of ``custodian/api.sock``."""
+    found = [
         Route("GET", "/v1/health", _health, open=True),
+        *vital_routes(desk, vitals or Vitals()),
         Route(
             "POST",
             "/v1/seals",
             lambda call: Lines(seal.seal_upload(desk, call.caller.name, call.stream())),
             stream=True,
         ),
-        Route("GET", "/v1/datasets", lambda call: reads.list_datasets(desk, call.caller.name)),
+        Route("GET", "/v1/datasets", lambda call: reads.list_datasets(desk, call.caller.name, call.query)),
         Route("GET", "/v1/datasets/{dataset}", _dataset(desk, reads.show_dataset)),
-        Route("GET", "/v1/retention", lambda call: reads.list_due(desk, call.caller.name)),
+        Route("GET", "/v1/retention", lambda call: reads.list_due(desk, call.caller.name, call.query)),
         Route(
             "POST",
             "/v1/datasets/{dataset}/verify",
@@ -41,9 +47,7 @@ def routes(desk: Desk) -> list[Route]:
             body_bytes=4 << 20,
         ),
         Route("POST", "/v1/status", lambda call: _status(desk, call)),
-        Route(
-            "POST", "/v1/people", lambda call: _once(people.enter_person(desk, call.caller.name, call.body))
-        ),
+        *people_routes(desk),
         Route("POST", "/v1/access", lambda call: _access(desk, call)),
         Route("POST", "/v1/consents", lambda call: _consents(desk, call), body_bytes=CONSENTS_BYTES),
         Route(
@@ -58,11 +62,13 @@ def routes(desk: Desk) -> list[Route]:
             "/v1/subjects/{subject}/report",
             lambda call: _once(subject_report.report(desk, call.caller.name, call.params["subject"])),
         ),
+        *access_routes(desk),
         *erasure_routes(desk),
         *intake_routes(desk),
         *version_routes(desk),
         *(Route("GET", f"/v1/{path}", _list(desk, name)) for path, name in _LISTS.items()),
     ]
+    return [*found, openapi_route(openapi.TITLE, found, openapi.DOCS)]
 
 
 _LISTS = {

@@ -32,6 +32,7 @@ def erasure_routes(desk: Desk) -> list[Route]:
                 )
             ),
             body_bytes=BODY_BYTES,
+            fresh=True,
         ),
         Route(
             "POST",

@@ -9,9 +9,9 @@ import numpy as np
 
 from sandbox.custodian.desk import Desk
 from sandbox.custodian.people import APPROVER, STEWARD, require
-from sandbox.errors import Usage
 from sandbox.records import check_id
 from sandbox.sealing.previous import open_standing
+from sandbox.service.paging import limit_of, number_of
 
 PAGE = 500
 
@@ -29,11 +29,9 @@ def list_records(desk: Desk, caller: str, dataset: str, query: Mapping[str, str]
     numbers = np.arange(len(before.rows))
     if "subject" in query:
         numbers = numbers[before.rows.of_subjects([check_id("subject", query["subject"])])]
-    after = query.get("after") or "0"
-    if not after.isdecimal():
-        raise Usage("after is a number")
-    page = before.rows.where(numbers[int(after) : int(after) + PAGE])
-    more = int(after) + PAGE < len(numbers)
+    after, limit = number_of(query), limit_of(query, PAGE)
+    page = before.rows.where(numbers[after : after + limit])
+    more = after + limit < len(numbers)
     return {
         "items": [
             {
@@ -46,5 +44,6 @@ def list_records(desk: Desk, caller: str, dataset: str, query: Mapping[str, str]
             }
             for row in page
         ],
-        "next": str(int(after) + PAGE) if more else "",
+        "next": str(after + limit) if more else "",
+        "limit": limit,
     }

@@ -10,8 +10,8 @@ from typing import Any
 from sandbox.custodian.desk import Desk
 from sandbox.custodian.people import APPROVER, STEWARD, require
 from sandbox.custodian.retention import due, ending
-from sandbox.errors import Usage
 from sandbox.sealing.verify import verify_version
+from sandbox.service.paging import limit_of, number_of, page
 from sandbox.storage.ahead import ReadAhead
 
 REVIEWERS = (APPROVER, STEWARD, "privacy_reviewer", "auditor", "operator")
@@ -34,30 +34,28 @@ def list_register(desk: Desk, caller: str, name: str, query: Mapping[str, str]) 
     narrowed = {
         field: query[field] for field in ("dataset", "subject", "person", "agreement") if query.get(field)
     }
-    after = query.get("after", "0")
-    if not after.isdecimal():
-        raise Usage("after is the number of the last entry seen")
+    after, limit = number_of(query), limit_of(query, PAGE)
     found = []
     for posting in sorted(newest.values(), key=lambda posting: posting.seq):
         said = posting.entry.model_dump(mode="json")
-        if posting.seq > int(after) and all(said.get(field) == value for field, value in narrowed.items()):
+        if posting.seq > after and all(said.get(field) == value for field, value in narrowed.items()):
             found.append({**said, "seq": posting.seq, "by": posting.by, "entered": posting.at.isoformat()})
-    page = found[:PAGE]
-    return {"items": page, "next": str(page[-1]["seq"]) if len(found) > PAGE else ""}
+    shown = found[:limit]
+    return {"items": shown, "next": str(shown[-1]["seq"]) if len(found) > limit else "", "limit": limit}
 
 
-def list_datasets(desk: Desk, caller: str) -> dict[str, Any]:
+def list_datasets(desk: Desk, caller: str, query: Mapping[str, str]) -> dict[str, Any]:
     require(desk, caller, *EVERYBODY)
     picture = desk.now("dataset")
     newest = [picture.dataset(name) for name in desk.datasets()]
     shown = [entry.model_dump(mode="json") for entry in newest if entry is not None]
-    return {"items": [{**one, **ending(desk, one["dataset"])} for one in shown], "next": ""}
+    return page([{**one, **ending(desk, one["dataset"])} for one in shown], query, PAGE)
 
 
-def list_due(desk: Desk, caller: str) -> dict[str, Any]:
+def list_due(desk: Desk, caller: str, query: Mapping[str, str]) -> dict[str, Any]:
     """What may not be kept any more."""
     require(desk, caller, *EVERYBODY)
-    return {"items": [asdict(one) for one in due(desk)], "next": ""}
+    return page([asdict(one) for one in due(desk)], query, PAGE)
 
 
 def show_dataset(desk: Desk, caller: str, dataset: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import re
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -52,6 +53,7 @@ _DIGITS = [
     "thousand",
     "million",
 ]
+_SAID = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ,.'’!?:;-]*")  # a text that is spoken as it is written
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,27 @@ def gather_digits(folder: Path, subject: str) -> int:
     english = VOICES[0]
     texts = _texts(english.language)
     chosen = [_recording(english, f"digits/{name}", texts) for name in _DIGITS]
+    return _write(folder, chosen, {english.person: subject})
+
+
+def gather_sentences(folder: Path, subject: str, *, seconds: tuple[float, float] = (0.5, 6.0)) -> int:
+    """What the English voice says in words: some 500 recordings, a quarter of an hour, single words to sentences.
+
+    Left out are recordings of other lengths than ``seconds``, tones, and texts that are not spoken as they are written.
+    Returns how many were written.
+
+    Raises:
+        Usage: a package or ffmpeg is missing.
+    """
+    english = VOICES[0]
+    texts = _texts(english.language)
+    if not texts or not all(_path(english, f"digits/{name}").is_file() for name in _DIGITS):
+        raise _missing(english.language)
+    named = [
+        name for name in sorted(texts) if _SAID.fullmatch(texts[name]) and _path(english, name).is_file()
+    ]
+    found = [_recording(english, name, texts) for name in named]
+    chosen = [r for r in found if seconds[0] <= r.seconds <= seconds[1]]
     return _write(folder, chosen, {english.person: subject})
 
 

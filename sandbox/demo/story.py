@@ -7,6 +7,7 @@ import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from sandbox.demo import attempts, speech
 from sandbox.demo.house import House
 from sandbox.demo.report import Attempt, Report, Word
 from sandbox.errors import RunFailed, SandboxError
+from sandbox.runs import utc
 
 APPROVER = "a.approver.1"
 STEWARD, ENGINEER, AUDITOR, LAPSED = "stew.zhao", "eng.li", "aud.wang", "eng.old"
@@ -31,6 +33,9 @@ PEOPLE = {
 }
 SUBJECTS = {"allison": "spk_7f3a", "june": "spk_19c0", "carlo": "spk_b24e", "ivrvoice": "spk_e8d1"}
 RECIPES = ("digits", "digits-evaluate", "voices-dp", "probe")
+#: When access and consents end: a season from now, in whatever year the story is told. Training outlasts access.
+SEASON = utc(datetime.now(UTC) + timedelta(days=90))
+TRAINED = utc(datetime.now(UTC) + timedelta(days=120))[:10]
 
 
 @dataclass
@@ -119,12 +124,12 @@ def people(stage: Stage) -> None:
         stage.passwords[person] = secrets.token_urlsafe(18)
         stage.house.say(
             APPROVER, "people", "add", person, "--party", party, "--role", role, "--nda-until", nda,
-            "--training", "voice-data-security-2026", "--training-until", "2027-01-12", "--password-stdin",
+            "--training", "voice-data-security-2026", "--training-until", TRAINED, "--password-stdin",
             stdin=stage.passwords[person] + "\n",
         )  # fmt: skip
     for person in PEOPLE:
-        stage.house.login(person, stage.passwords[person])
-    for person, until in ((ENGINEER, "2026-12-31T23:59:59+08:00"), (LAPSED, "2026-01-30T23:59:59+08:00")):
+        stage.house.enrol(person, stage.passwords[person])
+    for person, until in ((ENGINEER, SEASON), (LAPSED, "2026-01-30T23:59:59+08:00")):
         for dataset in ("digits", "voices"):
             stage.house.say(
                 APPROVER, "access", "grant", person, "--dataset", dataset, "--purpose", "train",
@@ -135,6 +140,8 @@ def people(stage: Stage) -> None:
     for reviewer in REVIEWERS:
         for entry in stage.house.ask(reviewer, "recipe", "list").lines:
             stage.house.say(reviewer, "recipe", "approve", str(entry["name"]), str(entry["digest"]))
+    installed = next(one for one in stage.house.ask(REVIEWERS[0], "image", "list").lines if one["installed"])
+    stage.house.say(REVIEWERS[0], "image", "approve", str(installed["id"]))
 
 
 def seal(stage: Stage) -> None:
@@ -160,7 +167,7 @@ def seal(stage: Stage) -> None:
 
 CONSENT = (
     "--scope", "process_voice_biometric", "--scope", "ai_synthesis_of_my_voice",
-    "--expires", "2027-01-31T23:59:59+08:00",
+    "--expires", SEASON,
 )  # fmt: skip
 
 

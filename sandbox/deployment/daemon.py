@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.deployment import board
-from sandbox.deployment.locks import holder
+from sandbox.deployment.locks import UNNAMED, holder
 from sandbox.deployment.places import Places
 from sandbox.errors import NotPermitted, SandboxError, Unreachable
 
@@ -58,10 +58,14 @@ def start(places: Places) -> None:
         )
     finally:
         os.close(log)
-    for _ in range(200):
-        if board.read(places) or process.poll() is not None:
-            break
-        time.sleep(0.05)
+    try:
+        for _ in range(200):
+            if board.read(places) or process.poll() is not None:
+                break
+            time.sleep(0.05)
+    except KeyboardInterrupt:
+        process.terminate()  # it may hold no lock yet, by which it would be found
+        raise
     if process.poll() not in (None, 0) and not board.read(places):
         raise SandboxError(
             "the supervisor did not start", code="up.failed", mend=f"read {places.logs}/supervisor.log"
@@ -95,22 +99,28 @@ def stop(places: Places) -> bool:
 
     Raises NotPermitted for somebody else's, SandboxError when it does not end.
     """
-    pid = holder(places.supervisor_lock)
-    if pid <= 0:
-        return False
+    asked, end = 0, time.monotonic() + STOP_S
+    while pid := holder(places.supervisor_lock):
+        if asked and pid not in (asked, UNNAMED):
+            break  # another one came after it
+        if not asked and pid != UNNAMED and _asked(pid):
+            asked = pid
+        if time.monotonic() > end:
+            raise SandboxError(
+                f"the supervisor (pid {pid}) does not end", mend=f"read {places.logs}/supervisor.log"
+            )
+        time.sleep(0.1)
+    return asked != 0
+
+
+def _asked(pid: int) -> bool:
+    """False where there is no such process: who has just taken the lock writes its number a moment later."""
     try:
         os.kill(pid, signal.SIGTERM)
     except ProcessLookupError:
         return False
     except PermissionError:
         raise NotPermitted("the supervisor belongs to another Unix user", mend="ask the operator") from None
-    end = time.monotonic() + STOP_S
-    while holder(places.supervisor_lock) == pid:
-        if time.monotonic() > end:
-            raise SandboxError(
-                f"the supervisor (pid {pid}) does not end", mend=f"read {places.logs}/supervisor.log"
-            )
-        time.sleep(0.1)
     return True
 
 

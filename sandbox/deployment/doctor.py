@@ -3,21 +3,34 @@
 # ruff: noqa: ARG001 - every check has the same signature
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
+from base64 import b64decode
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sandbox.deployment import board, containers, health, layout, requirements, storage_keys, users
+from sandbox.deployment import (
+    board,
+    containers,
+    health,
+    layout,
+    requirements,
+    storage_keys,
+    users,
+    vault_login,
+)
 from sandbox.deployment.backup import keys
 from sandbox.deployment.files import read_json
 from sandbox.deployment.locks import holder
 from sandbox.deployment.places import Places
 from sandbox.deployment.settings import Settings, taken
 from sandbox.errors import SandboxError
+from sandbox.policy.registers import IMAGES
+from sandbox.policy.second_factor import totp_required
 from sandbox.runs import utc
 
 #: Below this, sealing or Vault's audit may stop: Vault answers nothing when its audit file cannot be written.
@@ -117,7 +130,9 @@ def _permissions(places: Places, settings: Settings) -> Iterator[Finding]:
         yield Finding("permissions", "ok", "every directory has its owner and mode")
     if places.first_login.exists():
         says = f"the first person's password still lies in {places.first_login}"
-        yield Finding("first login", "note", says, "sandbox login NAME --new-password, then delete the file")
+        yield Finding(
+            "first login", "note", says, "sandbox login NAME --new-password --enrol, then delete the file"
+        )
 
 
 def _services(places: Places, settings: Settings) -> Iterator[Finding]:
@@ -179,9 +194,40 @@ def _vault(places: Places, settings: Settings) -> Iterator[Finding]:
         )
 
 
+def _logins(places: Places, settings: Settings) -> Iterator[Finding]:
+    """When gate and custodian log in again. A service whose login ended restarts."""
+    if not holder(places.supervisor_lock):
+        return
+    if vault_login.held(places.gate_private):
+        yield Finding(
+            "login", "note", "the gate has none since everything was stopped", "sandbox incident resume ID"
+        )
+    for name, hours in health.logins(places).items():
+        if hours > 0:
+            yield Finding("login", "ok", f"the {name}'s at Vault ends in {hours:.1f} h unless it is renewed")
+        elif name != "gate" or not vault_login.held(places.gate_private):
+            says = f"the {name}'s at Vault ended {-hours:.1f} h ago"
+            yield Finding("login", "bad", says, "sandbox down, then sandbox up")
+
+
+def _approved(places: Places, settings: Settings) -> Iterator[Finding]:
+    """Whether a reviewer ever said a word of the runner image: until then no run starts. Its rules are the gate's."""
+    image = str(read_json(places.public).get("image_id", ""))
+    said = (
+        envelope.read_bytes() for envelope in (places.gate_private / "registers" / IMAGES).glob("*.dsse.json")
+    )
+    if image and not any(image.encode() in b64decode(json.loads(data)["payload"]) for data in said):
+        says = f"no reviewer approved the runner image {image[:19]}: no run starts"
+        yield Finding("image", "note", says, "a reviewer who is no operator: sandbox image review")
+
+
 def _backups(places: Places, settings: Settings) -> Iterator[Finding]:
     """Whether the seal key has a copy elsewhere, and whether a backup outlived what certificates say of it."""
-    if not places.run.is_dir() or places.run.stat().st_uid != os.getuid() or not (places.vault / "raft").is_dir():
+    if (
+        not places.run.is_dir()
+        or places.run.stat().st_uid != os.getuid()
+        or not (places.vault / "raft").is_dir()
+    ):
         return
     try:
         now = keys.present(places).digest
@@ -209,15 +255,26 @@ def _storage(places: Places, settings: Settings) -> Iterator[Finding]:
         yield Finding("storage", level, says, mend)
 
 
+def _identity(places: Places, settings: Settings) -> Iterator[Finding]:
+    """Whether whoever does what cannot be taken back must hold a second factor."""
+    file = places.app / "configs" / "gate.yaml"
+    if file.exists() and not totp_required(file):
+        says = "codes are asked only of those who enrolled a second factor: anybody else kills and erases without"
+        yield Finding("identity", "note", says, f"totp: required in {file}")
+
+
 CHECKS: dict[str, Check] = {
     "machine": _machine,
     "engine": _engine,
     "permissions": _permissions,
     "services": _services,
     "vault": _vault,
+    "logins": _logins,
+    "approved": _approved,
     "backups": _backups,
     "disk": _disk,
     "storage": _storage,
+    "identity": _identity,
 }
 
 

@@ -13,6 +13,8 @@ from typing import Any
 from cryptography import x509
 
 from sandbox.deployment.places import Places
+from sandbox.runs import from_utc
+from sandbox.service.lease import LOGIN_ENDS
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -64,6 +66,19 @@ def vault(port: int, ca: Path, timeout_s: float = 2.0) -> dict[str, Any]:
         if connection is not None:
             connection.close()
     return found if isinstance(found, dict) else {}
+
+
+def logins(places: Places, now: datetime | None = None) -> dict[str, float]:
+    """The hours until each service's login at Vault ends, as the service noted when it renewed it last."""
+    moment = now or datetime.now(UTC)
+    found: dict[str, float] = {}
+    for name, private in (("gate", places.gate_private), ("custodian", places.custodian_private)):
+        try:
+            end = from_utc((private / LOGIN_ENDS).read_text())
+        except (OSError, ValueError):
+            continue
+        found[name] = (end - moment).total_seconds() / 3600
+    return found
 
 
 def expiries(places: Places, now: datetime | None = None) -> dict[str, float]:

@@ -19,6 +19,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,17 +32,27 @@ if TYPE_CHECKING:
     from sandbox.deployment.settings import Settings
 
 LOCKS = ("torch.lock", "runner.lock")
+LIBRARIES = (*LOCKS, "slim.sh", "strip.py", "libraries.Dockerfile")
 NAME = "voice-sandbox"
 
 
-def ensure(places: Places, settings: Settings, note: Callable[[str], None]) -> str:
-    """Image ID (hex sha256) of the runner image of this installation.
+@dataclass(frozen=True)
+class Built:
+    """The runner image: its id, and the sha256 of every file that it was made from."""
+
+    id: str
+    inputs: Mapping[str, str]
+
+
+def ensure(places: Places, settings: Settings, note: Callable[[str], None]) -> Built:
+    """The runner image of this installation; its id is hex sha256.
 
     Raises:
         EngineError: no engine, no wheels, or a build failed; the message says which.
     """
     builder = Builder(settings.engine, places.app, Path(settings.wheels) / "runner", note)
-    return builder.runner(places.trust.read_bytes(), os.environ.get("BASE_IMAGE", ""))
+    trust, base = places.trust.read_bytes(), os.environ.get("BASE_IMAGE", "")
+    return Built(builder.runner(trust, base), builder.inputs(trust, base))
 
 
 class Builder:
@@ -74,6 +85,18 @@ class Builder:
             )
         return self._built(tag)
 
+    def inputs(self, trust: bytes, base_image: str = "") -> dict[str, str]:
+        """sha256 of every file that the image is made from, by its name in the sources: what a reviewer approves.
+
+        ``BASE_IMAGE`` is an image's id; without it the base is made by ``docker/base.sh``.
+        """
+        names = [f"docker/{name}" for name in (*LIBRARIES, "runner.Dockerfile", "containers.conf")]
+        names += _below(self._source, container_half((self._docker / "runner.Dockerfile").read_text()))
+        names += [] if base_image else ["docker/base.sh"]
+        found = {name: hashlib.sha256((self._source / name).read_bytes()).hexdigest() for name in names}
+        found["trust.json"] = hashlib.sha256(trust).hexdigest()
+        return {**found, "BASE_IMAGE": self._id(base_image)} if base_image else found
+
     def libraries(self, base_image: str = "") -> str:
         """Image ID of base and libraries."""
         base = self._id(base_image) if base_image else self.base()
@@ -81,7 +104,7 @@ class Builder:
             raise EngineError(
                 f"BASE_IMAGE {base_image} is not on this machine", mend=f"{self._engine} pull {base_image}"
             )
-        names = (*LOCKS, "slim.sh", "strip.py", "libraries.Dockerfile")
+        names = LIBRARIES
         tag = f"{NAME}/libraries:{_digest(base.encode(), *((self._docker / n).read_bytes() for n in names))[:16]}"
         if found := self._id(tag):
             return found

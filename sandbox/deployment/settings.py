@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import secrets
 import socket
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -52,10 +54,14 @@ def chosen(kept: Settings, *, vault_port: int | None, web_port: int | None) -> S
 
 
 def free_port() -> int:
-    """A port nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port nobody has at this moment, below those that the kernel lends to whoever connects (32768 and up, ip(7)):
+    it is kept, and must be free at every later start.
+    """
+    while True:
+        port = 20_000 + secrets.randbelow(12_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def require_free(settings: Settings) -> None:

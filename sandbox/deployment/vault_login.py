@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 from sandbox.deployment.vault_recovery import supervise
@@ -10,6 +11,8 @@ from sandbox.deployment.vault_server import replace_file
 from sandbox.vault.answers import part
 
 WRAP_TTL_S = 60
+HELD = "held.json"
+"""In the gate's own folder: everything was stopped, and nobody has resumed it yet."""
 
 
 def write_login(
@@ -37,3 +40,8 @@ def write_login(
         vault.close()
     role_id = str(json.loads(supervisor.read_bytes())[f"{hand}_role_id"])
     replace_file(target, json.dumps({"role_id": role_id, "wrap": str(made["token"])}).encode(), 0o600, uid)
+
+
+def held(gate_private: Path) -> bool:
+    """Whether the gate is to stay without a login. What lies there counts, whatever it is: a doubt holds it back."""
+    return os.path.lexists(gate_private / HELD)

@@ -25,7 +25,8 @@ from sandbox.vault.http import Vault
 class VaultServer:
     """Where one server lies and listens. ``directory`` becomes 0700 of ``uid``; ``ca`` is written readable for all.
 
-    ``audit_log``'s directory must exist and be writable for ``uid``. ``templates`` is ``configs/vault``.
+    ``audit_log``'s directory must exist and be writable for ``uid``. ``templates`` is ``configs/vault``; ``bao`` is the
+    program, by default that of this Python's environment.
     """
 
     directory: Path
@@ -36,6 +37,7 @@ class VaultServer:
     cluster_port: int = 8201
     uid: int | None = None
     gid: int | None = None
+    bao: Path | None = None
 
     @property
     def addr(self) -> str:
@@ -120,7 +122,7 @@ def _configuration(server: VaultServer) -> str:
 
 
 def command(server: VaultServer) -> list[str]:
-    return [str(find_bao()), "server", f"-config={server.config}"]
+    return [str(server.bao or find_bao()), "server", f"-config={server.config}"]
 
 
 def start_server(server: VaultServer, log: Path, wait_s: float = 60.0) -> subprocess.Popen[bytes]:

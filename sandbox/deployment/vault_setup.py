@@ -10,6 +10,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+from sandbox.deployment import vault_people
 from sandbox.errors import CredentialError, NotFound
 from sandbox.statements import canonical_json, sha256
 from sandbox.vault.answers import part
@@ -24,14 +25,17 @@ MAX_USES = 32_768
 def digest(templates: Path) -> str:
     """sha256 over the policies and this file: another one means that a Vault set up before is out of date."""
     parts = [[name, sha256((templates / f"{name}.hcl").read_bytes())] for name in POLICIES]
-    return sha256(canonical_json([*parts, ["setup", sha256(Path(__file__).read_bytes())]]))
+    code = [sha256(Path(str(file)).read_bytes()) for file in (__file__, vault_people.__file__)]
+    provider = vault_people.provider(templates).model_dump(mode="json")
+    return sha256(canonical_json([*parts, ["setup", *code], ["oidc", provider]]))
 
 
 def configure(vault: Vault, templates: Path, issuer: str) -> tuple[str, str]:
     """(client id of identity tokens, their issuer)."""
     _mounts(vault)
     _signing_keys(vault)
-    _policies(vault, templates)
+    known = vault_people.configure(vault, templates)
+    _policies(vault, templates, known)
     _run_role(vault)
     _logins(vault)
     return _identity(vault, issuer)
@@ -43,11 +47,13 @@ def _mounts(vault: Vault) -> None:
         if f"{name}/" not in mounts:
             vault.write(f"sys/mounts/{name}", {"type": "transit"})
         vault.write(f"{name}/config/keys", {"disable_upsert": True})
+    if "totp/" not in mounts:
+        vault.write("sys/mounts/totp", {"type": "totp"})
     if "kv/" not in mounts:
         vault.write("sys/mounts/kv", {"type": "kv", "options": {"version": "2"}})
     _patiently(vault, "kv/config", {"cas_required": True, "max_versions": 10})
     logins = part(vault.read("sys/auth"), "data")
-    for name in ("approle", "userpass"):
+    for name in ("approle", "userpass", "oidc"):
         if f"{name}/" not in logins:
             vault.write(f"sys/auth/{name}", {"type": name})
 
@@ -74,12 +80,11 @@ def _signing_keys(vault: Vault) -> None:
             vault.write(f"sign/keys/{hand}", {"type": "ed25519"})
 
 
-def _policies(vault: Vault, templates: Path) -> None:
-    userpass = str(part(vault.read("sys/auth/userpass"), "data")["accessor"])
+def _policies(vault: Vault, templates: Path, known: dict[str, str]) -> None:
     for name in POLICIES:
         text = (templates / f"{name}.hcl").read_text()
         if name == "custodian":
-            text = Template(text).substitute(userpass=userpass)
+            text = Template(text).substitute(known)
         vault.write(f"sys/policies/acl/{name}", {"policy": text})
 
 

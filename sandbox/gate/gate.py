@@ -8,17 +8,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
-from sandbox.gate.admission import Admission
+from sandbox.gate.alarms.detection import Detection
+from sandbox.gate.database.store import Store
+from sandbox.gate.deciding.admission import Admission
+from sandbox.gate.deciding.bases import Bases
+from sandbox.gate.deciding.images import Images
+from sandbox.gate.deciding.knowledge import Knowledge
+from sandbox.gate.deciding.recipes import Recipes
+from sandbox.gate.deciding.registers import RegisterReader
 from sandbox.gate.hands import Launcher, Tracking, Vault
 from sandbox.gate.house import House
-from sandbox.gate.knowledge import Knowledge
 from sandbox.gate.places import Places
-from sandbox.gate.recipes import Recipes
-from sandbox.gate.registers import RegisterReader
+from sandbox.gate.runs.supervision import Supervision
 from sandbox.gate.sealed import Mounted, Sealed
 from sandbox.gate.settings import Settings
-from sandbox.gate.store import Store
-from sandbox.gate.supervision import Supervision
 from sandbox.runs import new_id
 from sandbox.statements import PublicKey
 
@@ -30,10 +33,15 @@ class Gate:
     house: House
     admission: Admission
     supervision: Supervision
+    detection: Detection
 
     @cached_property
     def registers(self) -> RegisterReader:
         return self.house.registers
+
+    @cached_property
+    def images(self) -> Images:
+        return Images(self.house.store, self.house.registers, self.house.settings, self.house.clock)
 
 
 def build(
@@ -54,6 +62,7 @@ def build(
     store = store or Store(places.database)
     registers = RegisterReader(places, store, vault, trust, clock)
     recipes = Recipes(places, store, registers, clock)
+    bases = Bases(places, store, settings, clock)
     datasets = Mounted(places) if sealed is None else sealed(store)
     house = House(
         places=places,
@@ -63,12 +72,16 @@ def build(
         tracking=tracking,
         registers=registers,
         recipes=recipes,
+        bases=bases,
         sealed=datasets,
         settings=settings,
         trust=trust,
         clock=clock,
         owner=f"{socket.gethostname()}:{new_id('')}",
+        before_go=lambda: detection.before_go(),  # noqa: PLW0108 - it is made below
     )
-    knowledge = Knowledge(datasets, store, vault, registers, recipes, settings, trust, clock)
+    supervision = Supervision(house, alone=alone)
+    detection = Detection(house, supervision.strike)
+    knowledge = Knowledge(datasets, store, vault, registers, recipes, bases, settings, trust, clock)
     admission = Admission(store, knowledge, lambda: settings().image_id, clock)
-    return Gate(house, admission, Supervision(house, alone=alone))
+    return Gate(house, admission, supervision, detection)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-OWN = ("statements", "recipes", "staging", "incoming", "artifacts", "quarantine", "registers")
+OWN = ("statements", "recipes", "staging", "incoming", "artifacts", "quarantine", "registers", "bases")
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,11 @@ class Places:
         return self.private / "login.wrap"
 
     @property
+    def held(self) -> Path:
+        """The note of a kill of everything: while it lies there, the supervisor hands the gate no login."""
+        return self.private / "held.json"
+
+    @property
     def database(self) -> str:
         return f"sqlite:///{self.private / 'gate.db'}"
 
@@ -38,9 +43,9 @@ class Places:
     def recipes(self) -> Path:
         return self.private / "recipes"
 
-    @property
-    def approvals(self) -> Path:
-        return self.private / "registers" / "recipe-approval"
+    def reviews(self, register: str) -> Path:
+        """A register that the gate writes for reviewers."""
+        return self.private / "registers" / register
 
     def staging(self, run: str) -> Path:
         """What a run's container gets mounted, besides data and door: ``recipe/`` and ``inputs/``."""
@@ -55,6 +60,10 @@ class Places:
 
     def quarantined(self, digest: str) -> Path:
         return self.private / "quarantine" / digest
+
+    def base(self, sha256: str) -> Path:
+        """A published file, as it was brought in."""
+        return self.private / "bases" / sha256
 
     def door(self, run: str) -> Path:
         return self.state / "doors" / run

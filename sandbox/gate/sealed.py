@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Protocol
 
 from sandbox.errors import SandboxError
-from sandbox.gate import chronicle
+from sandbox.gate.database.store import Store
 from sandbox.gate.hands import Vault
 from sandbox.gate.places import Places
-from sandbox.gate.store import Store
+from sandbox.gate.runs import chronicle
 from sandbox.sealing.head import DatasetHead
 from sandbox.sealing.manifest import manifest_name, open_granted
 from sandbox.sealing.storage import Folder, Source

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,7 +14,9 @@ from pydantic import Field
 from sandbox.errors import Unreachable, Usage
 from sandbox.gate.places import Places
 from sandbox.policy.documents import Model, read
-from sandbox.policy.fields import Span, Text, Whole
+from sandbox.policy.fields import Size, Span, Text, Whole
+from sandbox.policy.second_factor import IdentityFile
+from sandbox.policy.serving import REQUESTS_PER_MINUTE, ListenFile, Rate
 
 _read = lru_cache(maxsize=8)(read)  # the same bytes say the same, and every decision asks
 
@@ -30,6 +33,8 @@ class LimitsFile(Model):
     wrap_ttl_s: Annotated[Whole, Field(ge=10, le=120)] = 60
     reconnect_s: Annotated[Whole, Field(ge=5, le=600)] = 60
     live_runs_max: Positive = 2
+    requests_per_minute: Rate = REQUESTS_PER_MINUTE
+    base_max: Annotated[Size, Field(ge=1)] = 4 << 30
 
 
 class GateFile(Model):
@@ -38,6 +43,9 @@ class GateFile(Model):
     region: Text
     web: WebFile = WebFile()
     limits: LimitsFile = LimitsFile()
+    database: str = ""  # empty: SQLite in the state directory
+    identity: IdentityFile = IdentityFile()
+    listen: ListenFile = ListenFile()
 
 
 class PublicFile(Model):
@@ -65,6 +73,10 @@ class Settings:
     oidc_client_id: str
     image_id: str
     engine: str
+    image_inputs: Mapping[str, str] = field(default_factory=dict)  # file -> sha256: what it was made from
+    image_installed_by: str = ""  # a Unix user
+    totp_required: bool = True  # by whoever does what cannot be taken back
+    base_max_bytes: int = 4 << 30  # of one published file
 
 
 def load(places: Places) -> Settings:
@@ -86,7 +98,17 @@ def load(places: Places) -> Settings:
         oidc_client_id=str(known.get("oidc_client_id", "")),
         image_id=str(known.get("image_id", "")),
         engine=str(known.get("engine", "podman")),
+        image_inputs={str(name): str(digest) for name, digest in (known.get("image_inputs") or {}).items()},
+        image_installed_by=str(known.get("image_installed_by", "")),
+        totp_required=file.identity.totp == "required",
+        base_max_bytes=file.limits.base_max,
     )
+
+
+def database(places: Places) -> str:
+    """Where the gate's tables are: as ``configs/gate.yaml`` says, else SQLite in the state."""
+    file = _read(_bytes(places.app / "configs" / "gate.yaml"), GateFile, "configs/gate.yaml")
+    return file.database or places.database
 
 
 def _bytes(path: Path) -> bytes:

@@ -21,6 +21,7 @@ from sandbox.runs import ExitClass
 
 APPEAR_S = 30.0
 CLIENT_S = 30.0
+STRUCK_S = 2.0
 _POLL_S = 0.01
 
 
@@ -112,6 +113,39 @@ class Containers:
             with suppress(subprocess.TimeoutExpired):
                 running.client.wait(CLIENT_S)
 
+    def strike(self, runs: Sequence[str]) -> list[str]:
+        """Kill the first process of every run, all of them before anything is waited for; those not seen dead in time.
+
+        What was started here is killed by pid, whatever the engine does: with its first process a container's whole
+        pid namespace dies (pid_namespaces(7)). Only for what another launcher started the engine is asked for the pid.
+        """
+        with self._lock:
+            known = {run: self._running.get(run) for run in runs}
+        pids = {}
+        for run, running in known.items():
+            if running is not None and running.pid:
+                pids[run] = running.pid if running.client.poll() is None else 0
+                _end(pids[run])
+        for run, running in known.items():
+            if running is None or not running.pid:
+                pids[run] = self._found(run, running)
+                _end(pids[run])
+        deadline = time.monotonic() + STRUCK_S
+        alive = [run for run in runs if pids[run]]
+        while alive and time.monotonic() < deadline:
+            alive = [run for run in alive if _lives(pids[run])]
+            if alive:
+                time.sleep(_POLL_S)
+        return alive
+
+    def _found(self, run: str, running: Running | None) -> int:
+        """The pid by the engine; 0 where there is no such container, -1 where it is on its way or cannot be asked."""
+        try:
+            pid = self._inspect(run)[1]
+        except EngineError:
+            return -1
+        return pid or (-1 if running is not None and running.client.poll() is None else 0)
+
     def wait(self, run: str) -> ExitClass:
         """Block until it has ended."""
         with self._lock:
@@ -189,6 +223,23 @@ def _command(pid: int) -> tuple[str, ...]:
     except OSError:
         return ()
     return tuple(word.decode("utf-8", "replace") for word in data.split(b"\0") if word)
+
+
+def _end(pid: int) -> None:
+    if pid > 0:
+        with suppress(OSError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def _lives(pid: int) -> bool:
+    """Whether a process runs; one that only waits to be buried does not (proc(5), state Z). -1: nobody knows."""
+    if pid < 0:
+        return True
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] not in ("Z", "X")
 
 
 def _said(client: subprocess.Popen[bytes]) -> str:

@@ -41,6 +41,12 @@ def remove_folder(folder: Path) -> None:
         folder.rmdir()
 
 
+def close_folder(folder: Path) -> None:
+    """Unlink both doors: nobody finds them any more. The directory stays for whoever settles the run."""
+    for name in (EVENTS_SOCKET, VAULT_SOCKET):
+        (folder / name).unlink(missing_ok=True)
+
+
 def peer_pid(connection: socket.socket) -> int:
     """The pid of whoever connected, in the reader's pid namespace."""
     pid, _, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))

@@ -45,6 +45,7 @@ class Desk:
             ),
             "readback": lambda asked: containers.readback(asked["run"]),
             "kill": lambda asked: containers.kill(asked["run"]),
+            "strike": lambda asked: {"alive": containers.strike([str(run) for run in asked["runs"]])},
             "wait": lambda asked: {"exit": containers.wait(asked["run"]).value},
             "list": lambda _: {"containers": containers.list()},
         }

@@ -26,10 +26,11 @@ from sandbox.statements import (
 
 @dataclass(frozen=True)
 class Agreement:
-    """Verified terms and the sha256 of their file's exact bytes."""
+    """Verified terms and the sha256 of their file's exact bytes; who signed them (``narrowing``)."""
 
     terms: Terms
     digest: str
+    by_a_alone: bool = False
 
 
 def sign_agreement(data: bytes, signers: list[Signer]) -> bytes:

@@ -8,6 +8,8 @@ from sandbox.policy.facts import Facts, chosen
 from sandbox.policy.rule import Finding, Rule
 from sandbox.runs import Request
 
+_LEAVE_OUT = "leave the subject out: name the others under `subjects:`"
+
 
 def _unknown(request: Request, facts: Facts) -> Iterator[Finding]:
     if request.privacy is None or facts.manifest is None:
@@ -28,7 +30,7 @@ def _exhausted(request: Request, facts: Facts) -> Iterator[Finding]:
             yield Finding(
                 row.subject,
                 f"{left:.2g} of {cap:g} left, this run needs {row.after - row.spent:.2g}",
-                f"epsilon at most {left:.2g}, or leave the subject out" if left else "leave the subject out",
+                f"epsilon at most {left:.2g}, or {_LEAVE_OUT}" if left else _LEAVE_OUT,
             )
 
 

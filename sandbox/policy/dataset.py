@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from sandbox.policy.facts import Facts, ManifestFacts, chosen, speakers
 from sandbox.policy.fields import moment_or_day
 from sandbox.policy.rule import BOTH, Finding, Rule
-from sandbox.runs import Request, utc
+from sandbox.runs import BASE, CONFIG, PUBLIC_FILES, RESUME, VOCODER, Request, utc
+
+FINE_TUNING = "optimise"
 
 
 def asked(request: Request) -> tuple[str, int | None] | None:
@@ -71,8 +73,14 @@ def _not_reviewed(request: Request, facts: Facts) -> Iterator[Finding]:
     known = {row.consignment: row for row in facts.intake}
     for name in entry.consignments:
         row = known.get(name)
-        if row is None or (row.state, row.dataset, row.agreement) != ("accepted", found.dataset, found.agreement):
-            yield Finding(name, f"this consignment is {row.state if row else 'unknown'}, not accepted for the dataset")
+        if row is None or (row.state, row.dataset, row.agreement) != (
+            "accepted",
+            found.dataset,
+            found.agreement,
+        ):
+            yield Finding(
+                name, f"this consignment is {row.state if row else 'unknown'}, not accepted for the dataset"
+            )
         elif len({review.reviewer for review in row.reviews} - {row.received_by}) < 2:
             yield Finding(name, "two different people did not review it")
 
@@ -122,6 +130,7 @@ def _empty(request: Request, facts: Facts) -> Iterator[Finding]:
         request.dataset is None
         and not speakers(request, facts)
         and not set(request.inputs) - set(facts.inputs)
+        and not any(found.public or found.bases for found in facts.inputs.values())
     ):
         yield Finding(request.recipe, "the run hears nobody: neither a dataset nor an input with a lineage")
 
@@ -147,17 +156,58 @@ def _inputs(request: Request, facts: Facts) -> Iterator[Finding]:
     if facts.recipe is None:
         return
     for name in facts.recipe.inputs:
-        if name not in request.inputs:
+        if name not in request.inputs and name not in _may_lack(facts):
             yield Finding(name, f"{request.recipe} needs it")
     for name in request.inputs:
         if name not in facts.recipe.inputs:
             yield Finding(name, f"{request.recipe} takes no such input")
+    if {BASE, RESUME} <= set(request.inputs) and may_begin_fresh(facts.recipe.purposes):
+        yield Finding(BASE, "a run goes on from a checkpoint or starts from a model, not both")
+
+
+def _may_lack(facts: Facts) -> tuple[str, ...]:
+    """A run may begin, or go on; a recipe that trains from fresh weights may start from a model; a vocoder may help."""
+    fresh = facts.recipe is not None and may_begin_fresh(facts.recipe.purposes)
+    return (RESUME, CONFIG, VOCODER, BASE) if fresh else (RESUME, CONFIG, VOCODER)
+
+
+def may_begin_fresh(purposes: Collection[str]) -> bool:
+    """Whether a recipe trains from fresh weights too. One that does not needs its base also where it goes on."""
+    return "train" in purposes
+
+
+def _public_file(request: Request, facts: Facts) -> Iterator[Finding]:
+    """What nobody checked is opened where nothing of anybody is, by a recipe that takes it, and with its papers."""
+    for name, found in facts.inputs.items():
+        if found.public is not (name in PUBLIC_FILES):
+            why = "a public file is no model" if found.public else "it is no public file"
+            yield Finding(found.model, f"{why}: not the input {name}")
+        elif found.public and (request.dataset is not None or _sealed(facts)):
+            yield Finding(found.model, "it would be opened beside what is sealed")
+        elif found.public and not all(request.parameters.get(word) for word in ("licence", "source")):
+            yield Finding(found.model, "its licence and its source are not named")
+
+
+def _sealed(facts: Facts) -> bool:
+    takes = facts.recipe is not None and facts.recipe.dataset != "none"
+    return takes or any(not found.public for found in facts.inputs.values())
+
+
+def _fine_tuning(request: Request, facts: Facts) -> Iterator[Finding]:
+    if request.purpose == FINE_TUNING:
+        return
+    if BASE in request.inputs:
+        yield Finding(request.inputs[BASE], f"asked for as {request.purpose}")
+    resumed = facts.inputs.get(RESUME)
+    if resumed is not None and resumed.purpose == FINE_TUNING:
+        yield Finding(resumed.model, f"it is a fine-tuning's, asked for as {request.purpose}")
 
 
 def _input_unknown(request: Request, facts: Facts) -> Iterator[Finding]:
     for name, model in request.inputs.items():
         found = facts.inputs.get(name)
-        if found is None or found.model != model or not found.digest or not found.speakers:
+        lineage = found is not None and (found.speakers or found.bases or found.public)
+        if found is None or found.model != model or not found.digest or not lineage:
             yield Finding(model, "no such model, or one without a lineage, is known here")
 
 
@@ -170,13 +220,15 @@ def _tainted(_: Request, facts: Facts) -> Iterator[Finding]:
 def _withdrawn(_: Request, facts: Facts) -> Iterator[Finding]:
     for found in facts.inputs.values():
         if found.withdrawn:
-            yield Finding(found.model, f"it was made from voices whose consent was withdrawn: {found.withdrawn}")
+            yield Finding(
+                found.model, f"it was made from voices whose consent was withdrawn: {found.withdrawn}"
+            )
 
 
 def _input_foreign(request: Request, facts: Facts) -> Iterator[Finding]:
     for found in facts.inputs.values():
         others = sorted(set(found.agreements) - {request.agreement})
-        if others or not found.agreements:
+        if others or not (found.agreements or found.public):
             yield Finding(found.model, f"it comes from {', '.join(others) or 'no agreement'}")
 
 
@@ -246,5 +298,13 @@ RULES = (
     Rule(
         "input.foreign", "3.3 (cross-client use)", "An input descends from another agreement's data.",
         "use a model of this agreement", _input_foreign,
+    ),
+    Rule(
+        "input.public_file", "3.2(c)", "A published file is opened alone, and with its licence and source.",
+        "bring it in first: sandbox recipe import-base FILE", _public_file,
+    ),
+    Rule(
+        "input.fine_tuning", "4.1", "Starting from a model is fine-tuning, which is another purpose than training.",
+        "ask for it as purpose: optimise", _fine_tuning,
     ),
 )  # fmt: skip

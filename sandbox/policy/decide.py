@@ -11,7 +11,18 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sandbox.errors import Reason, Refused
-from sandbox.policy import budget, consent, dataset, machine, people, privacy, purpose, region, standing
+from sandbox.policy import (
+    budget,
+    consent,
+    dataset,
+    image,
+    machine,
+    people,
+    privacy,
+    purpose,
+    region,
+    standing,
+)
 from sandbox.policy.ends import AGREEMENT, TOLD, End, earliest, of_consent
 from sandbox.policy.facts import Facts, Speaker, chosen, speakers
 from sandbox.policy.fields import moment_or_day
@@ -23,6 +34,7 @@ RULES: tuple[Rule, ...] = (
     *standing.RULES,
     *people.RULES,
     *purpose.RULES,
+    *image.RULES,
     *dataset.RULES,
     *consent.RULES,
     *region.RULES,

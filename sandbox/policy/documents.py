@@ -1,8 +1,9 @@
 """YAML as people write it, read strictly into frozen models: the one reader of every file a person edits.
 
 Every scalar arrives as text and is converted by its field's type: a digest of digits stays a string, ``no`` stays
-no boolean, ``12:30`` no number. Duplicate and unknown keys, anchors, aliases, tags and second documents are
-refused, with the file and the line. A thing that is absent, null or unparsable is never a default permission.
+no boolean, ``12:30`` no number. Duplicate and unknown keys, anchors, aliases, merges, tags, control characters and
+second documents are refused, with the file and the line; size, depth and number of values are bounded before they
+cost. A thing that is absent, null or unparsable is never a default permission.
 """
 
 from __future__ import annotations
@@ -20,6 +21,11 @@ from sandbox.errors import Usage
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 24
+MAX_VALUES = 100_000
+MAX_FAULTS = 50  # told at once
+_BOM = b"\xef\xbb\xbf"
+_MERGE = "<<"
+_ODD = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 Place = tuple[str | int, ...]
 Scalar = str
@@ -49,11 +55,16 @@ class Document:
             steps = steps[:-1]
         return self.lines.get(steps, 1)
 
+    def part(self, value: Tree) -> Document:
+        """``value``, taken out of this document, as a document of its own; lines are no longer known."""
+        return Document(self.name, value, {})
+
 
 class _Strict(yaml.SafeLoader):
-    """A composer that refuses what could make one text mean two things."""
+    """A composer that refuses what could make one text mean two things, and what would take for ever to read."""
 
     name: str
+    depth = values = 0
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         event = self.peek_event()  # type: ignore[no-untyped-call]
@@ -61,7 +72,14 @@ class _Strict(yaml.SafeLoader):
             raise _fault(self.name, _line(event), "anchors and aliases are not read: write the value out")
         if getattr(event, "tag", None) is not None:
             raise _fault(self.name, _line(event), "tags (!...) are not read: types come from the fields")
-        return super().compose_node(parent, index)
+        self.depth, self.values = self.depth + 1, self.values + 1
+        if self.depth > MAX_DEPTH + 1:
+            raise _fault(self.name, _line(event), f"nested more than {MAX_DEPTH} deep")
+        if self.values > MAX_VALUES:
+            raise _fault(self.name, _line(event), f"holds more than {MAX_VALUES} values")
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
 
 
 def parse(data: bytes, name: str, *, listed: bool = False) -> Document:
@@ -72,6 +90,8 @@ def parse(data: bytes, name: str, *, listed: bool = False) -> Document:
     """
     if len(data) > MAX_BYTES:
         raise _fault(name, 1, f"larger than {MAX_BYTES >> 20} MiB")
+    if data.startswith(_BOM):
+        raise _fault(name, 1, "begins with a byte order mark: save it as plain UTF-8")
     try:
         loader = _Strict(data.decode("utf-8", "strict"))
     except UnicodeDecodeError:
@@ -115,7 +135,10 @@ def fit(document: Document, model: type[M], at: Place = ()) -> M:
     try:
         return model.model_validate(value)
     except ValidationError as fault:
-        found = [_explain(document, at, error) for error in fault.errors(include_url=False)]
+        errors = fault.errors(include_url=False, include_input=False, include_context=False)
+        found = [_explain(document, at, error) for error in errors[:MAX_FAULTS]]
+        if len(errors) > MAX_FAULTS:
+            found.append(f"{document.name}: and {len(errors) - MAX_FAULTS} more")
         raise Usage(
             "\n".join(found), code="file.invalid", mend=f"mend {document.name} and try again"
         ) from None
@@ -126,6 +149,8 @@ def _build(node: yaml.Node, place: Place, lines: dict[Place, int], name: str) ->
     if len(place) > MAX_DEPTH:
         raise _fault(name, lines[place], f"nested more than {MAX_DEPTH} deep")
     if isinstance(node, yaml.ScalarNode):
+        if _ODD.search(node.value):
+            raise _fault(name, lines[place], "a text holds control characters")
         return str(node.value)
     if isinstance(node, yaml.SequenceNode):
         return [_build(child, (*place, n), lines, name) for n, child in enumerate(node.value)]
@@ -136,6 +161,10 @@ def _build(node: yaml.Node, place: Place, lines: dict[Place, int], name: str) ->
         line = key.start_mark.line + 1
         if not isinstance(key, yaml.ScalarNode):
             raise _fault(name, line, "a name must be plain text")
+        if key.value == _MERGE:
+            raise _fault(name, line, "merges (<<) are not read: write the values out")
+        if _ODD.search(key.value):
+            raise _fault(name, line, "a name holds control characters")
         if key.value in found:
             raise _fault(name, line, f"{key.value!r} stands twice")
         found[key.value] = _build(child, (*place, key.value), lines, name)

@@ -26,6 +26,7 @@ from sandbox.policy.fields import (
     Text,
     Whole,
 )
+from sandbox.policy.review_entries import AccessReviewEntry, ImageEntry, RequestEntry, Words
 from sandbox.runs import PURPOSES
 
 Role = Literal["ml_engineer", "data_steward", "privacy_reviewer", "auditor", "operator", "party_a_approver"]
@@ -84,6 +85,8 @@ class AccessEntry(Model):
     approved_by: PersonName
     status: Literal["active", "revoked"]
     minors: tuple[SubjectName, ...] = ()
+    request: Annotated[str | None, Nothing] = None  # the request that it answers
+    break_glass: Flag = False  # an emergency, for hours
 
     @property
     def key(self) -> str:
@@ -262,12 +265,14 @@ class ErasureEntry(Model):
 
 
 class ApprovalEntry(Model):
-    """One reviewer's approval of a recipe's exact bytes."""
+    """One reviewer's approval of a recipe's exact bytes for some purposes, or that they may not run any more."""
 
     recipe: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,47}$")]
     digest: Digest
     reviewer: PersonName
-    status: Literal["approved", "withdrawn"] = "approved"
+    purposes: tuple[Purpose, ...] = ()
+    status: Literal["approved", "withdrawn", "revoked"] = "approved"
+    reason: Annotated[Words | None, Nothing] = None
 
     @property
     def key(self) -> tuple[str, str]:
@@ -283,6 +288,9 @@ Entry = (
     | ErasureEntry
     | IntakeEntry
     | ApprovalEntry
+    | RequestEntry
+    | AccessReviewEntry
+    | ImageEntry
 )
 
 KINDS: Mapping[str, type[Entry]] = {
@@ -294,6 +302,9 @@ KINDS: Mapping[str, type[Entry]] = {
     "erasure": ErasureEntry,
     "intake": IntakeEntry,
     "recipe-approval": ApprovalEntry,
+    "access-request": RequestEntry,
+    "access-review": AccessReviewEntry,
+    "image-approval": ImageEntry,
 }
 
 

@@ -3,12 +3,14 @@
 A private run is a Gaussian mechanism with noise ``sigma`` (times the clip) on Poisson-sampled data subjects, ``steps``
 times; add-or-remove-one neighbours. PLD is reported (Koskela et al. 2020, Doroshenko et al. 2022; its estimate is an
 upper bound), RDP (Mironov 2017, 2019) bounds it from above. Both come from Google's ``dp-accounting``; never GDP, whose
-limit is no bound. A call takes up to seconds: it is cached, and never made inside a transaction.
+limit is no bound. A call takes up to seconds: it is cached by its merged history (in memory only: a stored figure could
+be changed), and never made inside a transaction.
 """
 
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -23,6 +25,9 @@ _ORDERS = (*range(2, 65), 80, 96, 128, 256, 512, 1024)
 _FINE, _COARSE = 1e-4, 1e-3  # PLD's discretisation; coarser is quicker and never smaller
 _SIGMA_LEAST, _SIGMA_MOST = 0.2, 1e5
 _CLOSE = 0.002
+_AGREE = 0.01  # PRV and PLD, relative to PLD
+_PRV_ERROR = 0.011  # PRV's own bound on its error, and what rounding adds: at a small epsilon more than 1 %
+_GRAIN = 0.001  # of PLD's estimate, which is an upper bound
 
 
 @dataclass(frozen=True, order=True)
@@ -51,12 +56,30 @@ def merged(history: Iterable[Mechanism]) -> History:
 
 def spent(history: Iterable[Mechanism], delta: float) -> float:
     """Epsilon of the whole history at ``delta`` by PLD; 0 for none, infinite where there is no noise."""
-    return _pld(merged(history), delta, _FINE)
+    known = merged(history)
+    with _TURNS.of((known, delta)):
+        return _pld(known, delta, _FINE)
 
 
 def bound(history: Iterable[Mechanism], delta: float) -> float:
     """Epsilon by RDP: never below :func:`spent`."""
     return _rdp(merged(history), delta)
+
+
+def disagreement(step: int, said: float, this: Mechanism, delta: float) -> str:
+    """Why what a trainer told of its epsilon by PRV, after ``step`` steps, cannot stand beside our counts; or empty.
+
+    PRV and PLD agree within 1 %, or within PRV's own error where that is more; RDP, which bounds, is never below PLD.
+    """
+    if not 1 <= step <= this.steps:
+        return f"an epsilon of step {step} is told, and {this.steps} steps were granted"
+    so_far = (replace(this, steps=step),)
+    counted, above = spent(so_far, delta), bound(so_far, delta)
+    if not above >= counted - _GRAIN:
+        return f"at step {step} RDP says {above:.4g}, below the {counted:.4g} of PLD"
+    if not abs(said - counted) <= max(_AGREE * counted, _PRV_ERROR):
+        return f"at step {step} the trainer says {said:.4g} by PRV, and PLD says {counted:.4g}"
+    return ""
 
 
 @lru_cache(maxsize=256)
@@ -112,6 +135,19 @@ def spending(
         Spend(dataset, subject, spent(history, delta), spent([*history, this], delta))
         for subject, history in sorted(histories.items())
     )
+
+
+class _Turns:
+    """Who asks for what somebody is counting waits for that count: a hundred who ask at once cost one composition."""
+
+    def __init__(self, locks: int = 64) -> None:
+        self._locks = tuple(threading.Lock() for _ in range(locks))
+
+    def of(self, key: object) -> threading.Lock:
+        return self._locks[hash(key) % len(self._locks)]
+
+
+_TURNS = _Turns()
 
 
 def _check(history: History, delta: float) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from sandbox.policy.access_review import EVERY
 from sandbox.policy.agreement import Agreement
 from sandbox.policy.entries import (
     AccessEntry,
@@ -22,6 +23,7 @@ from sandbox.policy.entries import (
 )
 from sandbox.policy.recipe import Card
 from sandbox.policy.registers import Registers
+from sandbox.policy.reviewed import UNCHANGED, ImageFacts, RecipeChange, RecipeFacts
 from sandbox.records import Manifest
 from sandbox.runs import Request
 
@@ -59,6 +61,7 @@ class TermsFacts:
     max_delta: float
     datasets: dict[str, DatasetLimits]
     party_b: str = ""
+    access_review_every: str = EVERY
 
     @classmethod
     def of(cls, agreement: Agreement) -> TermsFacts:
@@ -89,6 +92,7 @@ class TermsFacts:
                 for dataset in terms.datasets
             },
             party_b=terms.parties.b.legal_name,
+            access_review_every=terms.access.review_every.text,
         )
 
 
@@ -125,28 +129,12 @@ class ManifestFacts:
 
 
 @dataclass(frozen=True)
-class RecipeFacts:
-    """An approved recipe's card, as far as rules look, and the reviewers whose approval stands."""
-
-    name: str
-    digest: str
-    purposes: tuple[str, ...]
-    clones: bool
-    dataset: str
-    inputs: tuple[str, ...]
-    dp: str
-    approved_by: tuple[str, ...]
-
-    @classmethod
-    def of(cls, card: Card, digest: str, approved_by: tuple[str, ...]) -> RecipeFacts:
-        return cls(
-            card.name, digest, card.purposes, card.clones, card.dataset, card.inputs, card.dp, approved_by
-        )
-
-
-@dataclass(frozen=True)
 class InputFacts:
-    """A model given to the run. ``speakers`` are all data subjects in its lineage, back to the first dataset."""
+    """A model given to the run. ``speakers`` are all data subjects in its lineage, back to the first dataset.
+
+    ``bases`` are the published files in it. A ``public`` one is such a file itself; it comes from no agreement.
+    Of a checkpoint, ``purpose`` is what the run that left it was for.
+    """
 
     model: str
     digest: str
@@ -154,6 +142,9 @@ class InputFacts:
     speakers: tuple[Speaker, ...]
     taint: str = ""
     withdrawn: str = ""  # whose consent to it was withdrawn since: ``dataset/subject …``
+    bases: tuple[str, ...] = ()
+    public: bool = False
+    purpose: str = ""
 
 
 @dataclass(frozen=True)
@@ -198,6 +189,8 @@ class Facts:
     intake: tuple[IntakeEntry, ...] = ()
     spending: tuple[Spend, ...] = ()
     heads: dict[str, str] = field(default_factory=dict)
+    reviewed_at: dict[str, datetime] = field(default_factory=dict)
+    image: ImageFacts | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Everything that the decision saw, for the log and for ``policy explain``."""
@@ -244,6 +237,8 @@ def gather(
     manifest: ManifestFacts | None,
     inputs: Mapping[str, InputFacts],
     spending: Iterable[Spend] = (),
+    change: RecipeChange = UNCHANGED,
+    image: str = "",
 ) -> Facts:
     """The snapshot for one request out of everything known: only the people, rows and consents it concerns.
 
@@ -259,7 +254,7 @@ def gather(
         terms=None if agreement is None else TermsFacts.of(agreement),
         recipe=None
         if recipe is None
-        else RecipeFacts.of(recipe, request.recipe_digest, registers.approved_by(request.recipe_digest)),
+        else RecipeFacts.of(recipe, request.recipe_digest, request.purpose, registers, change),
         manifest=manifest,
         registered=None if manifest is None else registers.dataset(manifest.dataset, manifest.version),
         inputs=dict(inputs),
@@ -271,6 +266,12 @@ def gather(
         },
         spending=tuple(spending),
         heads=dict(registers.heads),
+        reviewed_at={
+            row.id: registers.reviewed_at[row.id]
+            for row in registers.access.values()
+            if row.person == name and row.id in registers.reviewed_at
+        },
+        image=ImageFacts.of(image, registers),
     )
     concerned = speakers(request, facts)
     origins = facts.registered.consignments if facts.registered else ()

@@ -60,6 +60,10 @@ class Duration:
         return start + timedelta(seconds=self.seconds)
 
 
+#: A year of fewer than four digits has two spellings; the last one has no room for another offset.
+EARLIEST_YEAR, LATEST_YEAR = 1900, 9998
+
+
 def moment(value: object) -> datetime:
     """A point in time with an offset. Raises ValueError."""
     if isinstance(value, datetime):
@@ -73,6 +77,8 @@ def moment(value: object) -> datetime:
         raise ValueError(f"{value!r} is no time like 2026-12-31T23:59:59+08:00")
     if found.tzinfo is None:
         raise ValueError("a time carries an offset, like +08:00 or Z")
+    if not EARLIEST_YEAR <= found.year <= LATEST_YEAR:
+        raise ValueError(f"a time lies between {EARLIEST_YEAR} and {LATEST_YEAR}")
     return found.replace(microsecond=0)  # to the second, downwards: of two readings the earlier wins
 
 
@@ -80,9 +86,10 @@ def moment_or_day(value: object) -> datetime:
     """As :func:`moment`; a bare date is its first second in UTC (of two readings the earlier wins)."""
     if isinstance(value, str) and re.fullmatch(r"\d{4}-\d{2}-\d{2}", value):
         try:
-            return datetime.fromisoformat(value).replace(tzinfo=UTC)
+            found = datetime.fromisoformat(value).replace(tzinfo=UTC)
         except ValueError:
             raise ValueError(f"{value!r} is no date") from None
+        return moment(found)
     return moment(value)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from sandbox.policy.access_review import overdue
 from sandbox.policy.entries import AccessEntry
 from sandbox.policy.facts import Facts, speakers
 from sandbox.policy.fields import Duration
@@ -67,10 +68,7 @@ def _active(facts: Facts, dataset: str) -> list[AccessEntry]:
     return [
         row
         for row in facts.access
-        if row.person == facts.name
-        and row.dataset == dataset
-        and row.status == "active"
-        and not row.minors
+        if row.person == facts.name and row.dataset == dataset and row.status == "active" and not row.minors
     ]
 
 
@@ -121,10 +119,21 @@ def _access_long(request: Request, facts: Facts) -> Iterator[Finding]:
             )
 
 
+def _access_overdue(request: Request, facts: Facts) -> Iterator[Finding]:
+    if facts.terms is None:
+        return
+    every = Duration.parse(facts.terms.access_review_every)
+    for dataset in datasets(request, facts):
+        rows = live_access(request, facts, dataset)
+        late = overdue(rows, facts.granted_at, facts.reviewed_at, every, facts.now)
+        if rows and len(late) == len(rows):
+            yield Finding(dataset, f"access {rows[0].id} was not reviewed for more than {every.text}")
+
+
 RULES = (
     Rule(
         "person.unknown", "3.2(a); default deny 3", "The person stands in no register.",
-        "Party A or the data steward adds them: sandbox people add", _unknown, BOTH,
+        "Party A's approver adds them: sandbox people add", _unknown, BOTH,
     ),
     Rule("person.left", "3.2(g)", "The person has left.", "somebody else asks for the run", _left, BOTH),
     Rule(
@@ -145,7 +154,7 @@ RULES = (
     ),
     Rule(
         "access.missing", "3.2(a)", "The person has no access to a dataset that the run touches.",
-        "ask Party A or the data steward: sandbox access grant", _access,
+        "ask for it: sandbox access request", _access,
     ),
     Rule(
         "access.purpose_missing", "3.2(a), 4.1 (V17)", "The person's access is for other purposes.",
@@ -159,5 +168,9 @@ RULES = (
     Rule(
         "access.too_long", "3.2(a)", "An access lasts longer than the agreement allows.",
         "have it granted anew, for a shorter time", _access_long,
+    ),
+    Rule(
+        "access.review_overdue", "3.2(a); R-3.2a-2", "An access was not reviewed for longer than the agreement allows.",
+        "Party A's approver looks at it: sandbox access review", _access_overdue,
     ),
 )  # fmt: skip

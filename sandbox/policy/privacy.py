@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sandbox.policy.facts import Facts
+from sandbox.policy.facts import Facts, chosen
 from sandbox.policy.rule import Finding, Rule
 from sandbox.runs import Request
 
@@ -36,6 +36,9 @@ def _delta(request: Request, facts: Facts) -> Iterator[Finding]:
         yield Finding(
             "delta", f"{request.privacy.delta:g} is asked for, {facts.terms.max_delta:g} is the most"
         )
+    people = len(chosen(request, facts)) if request.privacy and facts.manifest else 0
+    if request.privacy and request.privacy.delta * people >= 1:  # one of them could be given away outright
+        yield Finding("delta", f"{request.privacy.delta:g} is not below one over {people} people")
 
 
 RULES = (
@@ -53,7 +56,7 @@ RULES = (
         "ask for a smaller epsilon", _epsilon,
     ),
     Rule(
-        "privacy.delta", "3.2(c)", "A larger delta is asked for than the agreement allows.",
+        "privacy.delta", "3.2(c)", "A larger delta is asked for than the agreement or the number of people allows.",
         "ask for a smaller delta", _delta,
     ),
 )  # fmt: skip

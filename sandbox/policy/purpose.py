@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sandbox.policy.facts import Facts, speakers
+from sandbox.policy.reviewed import RecipeFacts
 from sandbox.policy.rule import AGREED, BOTH, Finding, Rule
 from sandbox.runs import PURPOSES, Request
 
 REVIEWERS = 2
+SHOWN = 8  # files of a changed recipe that a refusal names
 
 
 def _unknown(request: Request, facts: Facts) -> Iterator[Finding]:
@@ -53,10 +55,34 @@ def _approved(request: Request, facts: Facts) -> Iterator[Finding]:
     if facts.recipe is None:
         return
     others = sorted(set(facts.recipe.approved_by) - {facts.name})
-    if len(others) < REVIEWERS:
-        by = ", ".join(others) or "nobody else"
+    if len(others) >= REVIEWERS:
+        return
+    by = ", ".join(others) or "nobody else"
+    why = f"approved for {request.purpose} by {by}; {REVIEWERS} reviewers besides {facts.name} are needed"
+    otherwise = sorted(set(facts.recipe.approved_otherwise) - {facts.name})
+    if otherwise:
+        why += f"; for other purposes only by {', '.join(otherwise)}"
+    yield Finding(
+        request.recipe, why + _differs(facts.recipe), f"sandbox recipe review {request.recipe_digest[:12]}"
+    )
+
+
+def _differs(recipe: RecipeFacts) -> str:
+    """What the reviewers of the last version have not seen."""
+    if not recipe.change.before:
+        return "; no version of it was approved before"
+    files = [f"{file.path} +{file.added} -{file.removed}" for file in recipe.change.files]
+    more = f" and {len(files) - SHOWN} more" if len(files) > SHOWN else ""
+    return f"; approved last: {recipe.change.before[:12]}…, it differs in {', '.join(files[:SHOWN])}{more}"
+
+
+def _revoked(request: Request, facts: Facts) -> Iterator[Finding]:
+    if facts.recipe and facts.recipe.revoked_by:
+        by = ", ".join(facts.recipe.revoked_by)
         yield Finding(
-            request.recipe, f"approved by {by}; {REVIEWERS} reviewers besides {facts.name} are needed"
+            request.recipe,
+            f"{by} revoked it",
+            f"why stands in its history: sandbox recipe review {request.recipe_digest[:12]}",
         )
 
 
@@ -82,7 +108,11 @@ RULES = (
         "ask for a purpose that stands on its card", _recipe_purpose, BOTH,
     ),
     Rule(
-        "recipe.unapproved", "3.2(a), 4.3", "Two reviewers have not approved these exact bytes.",
-        "have them look at it: sandbox recipe approve NAME DIGEST", _approved, AGREED,
+        "recipe.unapproved", "3.2(a), 4.3", "Two reviewers have not approved these exact bytes for this purpose.",
+        "have them look at it: sandbox recipe review NAME", _approved, AGREED,
+    ),
+    Rule(
+        "recipe.revoked", "3.2(a), 4.3", "A reviewer revoked these exact bytes.",
+        "run another version; who revoked it may approve it again", _revoked, AGREED,
     ),
 )  # fmt: skip

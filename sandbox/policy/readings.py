@@ -99,6 +99,7 @@ READINGS: Mapping[str, Reading] = {
     "datasets[].intake": Reading(_S.RANKED, "how recordings come in", ("consignment", "direct")),
     "access.roles": Reading(_S.ALLOWED, "access for the role"),
     "access.longest": Reading(_S.MOST, "the longest access"),
+    "access.review_every": Reading(_S.MOST, "an access is reviewed every"),
     "subprocessors[]": Reading(_S.ALLOWED, "the sub-processor"),
     "subprocessors[].purposes": Reading(_S.ALLOWED, "the purpose"),
     "subprocessors[].approval_sha256": Reading(_S.DEMANDED, "Party A's approval"),

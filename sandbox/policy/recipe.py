@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import count
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -18,11 +19,13 @@ from sandbox.errors import Usage
 from sandbox.policy.documents import Model, read
 from sandbox.policy.entries import Purpose
 from sandbox.policy.fields import Flag, Number, Text, Whole
-from sandbox.runs import FLAC, JSON, SAFETENSORS, Artifact, Kind, Metric
+from sandbox.runs import FLAC, JSON, SAFETENSORS, Artifact, Kind, Metric, is_checkpoint
 
 Value = int | float | str | bool
 CARD, CODE = "recipe.yaml", "recipe.py"
-MAX_ARTIFACTS, MAX_TEXT = 256, 200
+MAX_ARTIFACTS = 256
+MAX_POINTS = 20_000  # numbers that may leave a run; a longer one says fewer of each
+TEXT, MAX_TEXT = 200, 2000  # characters of a parameter where the card says nothing, and where it says `max`
 SPOKEN = "speech.flac"  # what a dry run may say aloud, when the recipe knows a parameter `speak`
 _NAME = r"^[a-z][a-z0-9_-]{0,47}$"
 _PATH = re.compile(r"[a-z0-9][a-z0-9_.{}-]*(/[a-z0-9][a-z0-9_.{}-]*)*")
@@ -40,7 +43,10 @@ Scalar = Annotated[Any, BeforeValidator(_scalar)]
 
 
 class Parameter(Model):
-    """One thing an engineer may set: its type, what it is when nothing is said, its bounds or choices."""
+    """One thing an engineer may set: its type, what it is when nothing is said, its bounds or choices.
+
+    ``max`` of a text is how many characters it may have.
+    """
 
     type: Literal["int", "float", "str", "bool"]
     default: Scalar
@@ -57,12 +63,17 @@ class Parameter(Model):
                 raise ValueError(f"at least {self.min:g}")
             if self.max is not None and found > self.max:
                 raise ValueError(f"at most {self.max:g}")
+        most = TEXT if self.max is None else self.max
+        if isinstance(found, str) and len(found) > most:
+            raise ValueError(f"at most {most:g} characters")
         if self.choices and found not in self.choices:
             raise ValueError(f"one of {', '.join(self.choices)}")
         return found
 
     @model_validator(mode="after")
     def _default_fits(self) -> Parameter:
+        if self.type == "str" and self.max is not None and not 1 <= self.max <= MAX_TEXT:
+            raise ValueError(f"max of a text is 1 to {MAX_TEXT} characters")
         self.convert(self.default)
         return self
 
@@ -155,8 +166,10 @@ def expand(card: Card, asked: Mapping[str, object], kind: Kind = Kind.AGREEMENT)
         Usage: a parameter is unknown or out of bounds, or too many files would leave; every fault is named.
     """
     parameters = settle(card, asked)
+    thinner = _thinner(card, parameters)
     metrics = tuple(
-        Metric(name, rule.min, rule.max, rule.decimals, rule.every) for name, rule in card.metrics.items()
+        Metric(name, rule.min, rule.max, rule.decimals, rule.every * thinner)
+        for name, rule in card.metrics.items()
     )
     artifacts = [found for rule in card.artifacts for found in _files(rule, parameters)]
     if kind is Kind.DRY and "speak" in card.parameters:
@@ -168,6 +181,18 @@ def expand(card: Card, asked: Mapping[str, object], kind: Kind = Kind.AGREEMENT)
             code="recipe.artifacts",
         )
     return Expanded(parameters, metrics, tuple(artifacts))
+
+
+def points(every: Iterable[int], steps: int) -> int:
+    """How many numbers metrics of this density say in ``steps`` steps, at most."""
+    return sum(steps // each + 2 for each in every)
+
+
+def _thinner(card: Card, parameters: Mapping[str, Value]) -> int:
+    """1, 2, 5, 10, 20, … times as many steps between two points as the card says, so that a long run may end too."""
+    steps, every = int(parameters.get("steps", 0)), [rule.every for rule in card.metrics.values()]
+    series = (step * int(10**power) for power in count() for step in (1, 2, 5))
+    return next(by for by in series if by > steps or points((e * by for e in every), steps) <= MAX_POINTS)
 
 
 def settle(card: Card, asked: Mapping[str, object]) -> dict[str, Value]:
@@ -196,10 +221,12 @@ def _files(rule: ArtifactRule, parameters: Mapping[str, Value]) -> list[Artifact
     if not rule.at:
         return [Artifact(rule.path, (), rule.media_type, rule.max_bytes)]
     total = int(parameters["steps"])
-    steps = sorted({math.ceil(round(fraction * total, 9)) for fraction in rule.at})
+    steps = {math.ceil(round(fraction * total, 9)) for fraction in rule.at}
+    if is_checkpoint(rule.path):
+        steps -= {total}  # nothing goes on from the last step
     return [
         Artifact(rule.path.replace("{step}", str(step)), (step,), rule.media_type, rule.max_bytes)
-        for step in steps
+        for step in sorted(steps)
     ]
 
 
@@ -216,8 +243,8 @@ def _float(value: object) -> float:
 
 
 def _str(value: object) -> str:
-    if not isinstance(value, str) or len(value) > MAX_TEXT or not value.isprintable():
-        raise ValueError(f"write a line of at most {MAX_TEXT} characters")
+    if not isinstance(value, str) or not value.isprintable():
+        raise ValueError("write one line of text")
     return value
 
 

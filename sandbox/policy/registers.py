@@ -26,10 +26,13 @@ from sandbox.policy.entries import (
     check_entry,
 )
 from sandbox.policy.fields import moment
+from sandbox.policy.review_entries import AccessReviewEntry, ImageEntry, RequestEntry
 from sandbox.statements import PublicKey, canonical_json, open_statement, sha256
 
-NAMES = ("people", "access", "consent", "dataset", "status", "erasure", "intake")
-APPROVALS = "recipe-approval"
+REQUESTS, REVIEWS = "access-request", "access-review"
+NAMES = ("people", "access", "consent", "dataset", "status", "erasure", "intake", REQUESTS, REVIEWS)
+APPROVALS, IMAGES = "recipe-approval", "image-approval"
+REVIEWED = (APPROVALS, IMAGES)  # written by the gate, for reviewers
 
 
 @dataclass(frozen=True)
@@ -129,7 +132,12 @@ class Registers:
     intake: Mapping[str, IntakeEntry] = field(default_factory=dict)
     granted_at: Mapping[str, datetime] = field(default_factory=dict)  # access id -> first written
     heads: Mapping[str, str] = field(default_factory=dict)
-    withdrawn_at: Mapping[tuple[str, str], datetime] = field(default_factory=dict)  # the last time, though given anew
+    withdrawn_at: Mapping[tuple[str, str], datetime] = field(
+        default_factory=dict
+    )  # the last time, though given anew
+    requests: Mapping[str, RequestEntry] = field(default_factory=dict)
+    reviewed_at: Mapping[str, datetime] = field(default_factory=dict)  # access id -> kept the last time
+    images: Mapping[tuple[str, str], ImageEntry] = field(default_factory=dict)
 
     def dataset(self, name: str, version: int | None = None) -> DatasetEntry | None:
         """That version, or the newest."""
@@ -138,17 +146,51 @@ class Registers:
         versions = [number for dataset, number in self.datasets if dataset == name]
         return self.datasets[name, max(versions)] if versions else None
 
-    def approved_by(self, recipe_digest: str) -> tuple[str, ...]:
-        """Reviewers whose approval of these bytes stands, and who may still review."""
+    def approved_by(self, recipe_digest: str, purpose: str = "") -> tuple[str, ...]:
+        """Reviewers whose approval of these bytes (for ``purpose``) stands, and who may still review."""
         return tuple(
             sorted(
                 entry.reviewer
                 for entry in self.approvals.values()
                 if entry.digest == recipe_digest
                 and entry.status == "approved"
+                and (not purpose or purpose in entry.purposes)
                 and self.may_review(entry.reviewer)
             )
         )
+
+    def revoked_by(self, recipe_digest: str) -> tuple[str, ...]:
+        """Who said that these bytes may not run any more; that stands until they say otherwise, also when they left."""
+        return tuple(
+            sorted(
+                entry.reviewer
+                for entry in self.approvals.values()
+                if entry.digest == recipe_digest and entry.status == "revoked"
+            )
+        )
+
+    def image_approved_by(self, image: str) -> tuple[str, ...]:
+        """Reviewers whose approval of this image stands, and who may still give it."""
+        return tuple(
+            sorted(
+                entry.reviewer
+                for entry in self.images.values()
+                if entry.image == image
+                and entry.status == "approved"
+                and self.may_review_image(entry.reviewer)
+            )
+        )
+
+    def image_revoked_by(self, image: str) -> tuple[str, ...]:
+        """Who said that this image may not run any more."""
+        return tuple(
+            sorted(e.reviewer for e in self.images.values() if e.image == image and e.status == "revoked")
+        )
+
+    def may_review_image(self, name: str) -> bool:
+        """Whether this person reviews, and installs nothing: operators install images."""
+        person = self.people.get(name)
+        return person is not None and self.may_review(name) and "operator" not in person.roles
 
     def may_review(self, name: str) -> bool:
         """Whether this person is there and holds a role that reviews recipes."""
@@ -165,6 +207,7 @@ def fold(chains: Mapping[str, Sequence[Posting]]) -> Registers:
     latest: dict[str, dict[object, Entry]] = {}
     granted_at: dict[str, datetime] = {}
     withdrawn_at: dict[tuple[str, str], datetime] = {}
+    reviewed_at: dict[str, datetime] = {}
     for name, chain in chains.items():
         kept = latest.setdefault(name, {})
         for posting in chain:
@@ -173,6 +216,8 @@ def fold(chains: Mapping[str, Sequence[Posting]]) -> Registers:
                 granted_at.setdefault(posting.entry.id, posting.at)
             if isinstance(posting.entry, ConsentEntry) and posting.entry.status == "ConsentWithdrawn":
                 withdrawn_at[posting.entry.key] = posting.at
+            if isinstance(posting.entry, AccessReviewEntry) and posting.entry.verdict == "kept":
+                reviewed_at[posting.entry.access] = posting.at
     return Registers(
         people=latest.get("people", {}),  # type: ignore[arg-type]  # the chain's register fixes the entry's class
         access=latest.get("access", {}),  # type: ignore[arg-type]
@@ -185,4 +230,7 @@ def fold(chains: Mapping[str, Sequence[Posting]]) -> Registers:
         granted_at=granted_at,
         heads={name: chain[-1].digest if chain else "" for name, chain in chains.items()},
         withdrawn_at=withdrawn_at,
+        requests=latest.get(REQUESTS, {}),  # type: ignore[arg-type]
+        reviewed_at=reviewed_at,
+        images=latest.get(IMAGES, {}),  # type: ignore[arg-type]
     )

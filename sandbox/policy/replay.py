@@ -17,7 +17,7 @@ from sandbox.runs import Request
 from sandbox.statements import canonical_json, sha256
 
 #: Refusals that the gate adds to those of the rules, in the same transaction; they rest on no fact of the snapshot.
-ADDED = "incident."
+ADDED = ("incident.", "clock.")
 GONE = "the log tells of it, and it is not stored"
 
 

@@ -25,6 +25,7 @@ from sandbox.policy.fields import (
 from sandbox.policy.terms import Region
 
 _NO_PRIVACY = BeforeValidator(lambda value: None if value == "none" else value)
+_NOBODY = BeforeValidator(lambda value: None if value == "none" else value)
 _NOTHING = BeforeValidator(lambda value: () if value == "none" else value)
 
 
@@ -70,6 +71,7 @@ class Situation(Model):
     access_since: MomentOrDay | None = None  # None: the date
     access_until: MomentOrDay | None = None  # None: as long as the agreement allows
     access_approved_by: PersonName = "a.approver"
+    access_reviewed: MomentOrDay | None = None  # None: never since it was given
 
     purpose: Purpose | None = None
     dataset: DatasetName | None = None
@@ -83,6 +85,9 @@ class Situation(Model):
     recipe_for: tuple[Purpose, ...] | None = None  # None: for the purpose
     clones: Flag = False
     approved_by: tuple[PersonName, ...] = ("b.reviewer.1", "b.reviewer.2")
+    approved_for: tuple[Purpose, ...] | None = None  # None: for the purpose
+    recipe_revoked: Flag = False
+    image_approved_by: Annotated[PersonName | None, _NOBODY] = "b.reviewer.1"  # none: nobody
     trains_privately: Flag = True
     privacy: Annotated[PrivacyAsked | None, _NO_PRIVACY] = None
     epsilon_spent: Annotated[Number, Field(ge=0)] = 0.0

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from sandbox.errors import Reason, Refused
+from sandbox.policy.access_review import EVERY
 from sandbox.policy.fields import Duration
 from sandbox.policy.places import inside
 from sandbox.policy.terms import DatasetTerms, Terms
@@ -215,6 +216,12 @@ def _v30(terms: Terms) -> Iterator[Finding]:
         yield "records.network_log_min", f"{terms.records.network_log_min.text} is under P6M"
 
 
+def _review_every(terms: Terms) -> Iterator[Finding]:
+    every = terms.access.review_every
+    if not 0 < every.nominal_s <= Duration.parse(EVERY).nominal_s:
+        yield "access.review_every", f"{every.text} is no time from PT1S to {EVERY}"
+
+
 FILE_RULES: tuple[FileRule, ...] = (
     FileRule(
         "V01", "agreement.incomplete", "1.1-6.2", "The file encodes a text that was received cut off.",
@@ -295,5 +302,9 @@ FILE_RULES: tuple[FileRule, ...] = (
     FileRule(
         "V30", "agreement.records", "3.2(d); PIPL 56, CSL 23", "Records would be kept too short.",
         "keep the audit log P3Y and the network log P6M at least", _v30,
+    ),
+    FileRule(
+        "R-3.2a-2", "agreement.review_every", "3.2(a)", "Accesses would be reviewed less than once a quarter.",
+        f"write access.review_every: {EVERY} or less, or leave it out", _review_every,
     ),
 )  # fmt: skip

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Literal
 
 from sandbox.policy.agreement import Agreement
 from sandbox.policy.entries import (
@@ -31,14 +32,17 @@ from sandbox.policy.facts import Facts, InputFacts, MachineFacts, ManifestFacts,
 from sandbox.policy.minors import LONGEST
 from sandbox.policy.recipe import Card
 from sandbox.policy.registers import Registers
+from sandbox.policy.review_entries import ImageEntry
 from sandbox.policy.situation import ConsentSaid, Situation, over
 from sandbox.runs import Compute, Privacy, Request, utc
 
 YEAR = timedelta(days=365)
 RUN_TIME_S = 4 * 3600
 RECIPE, INPUT, CONSIGNMENT = "staged", "model", "cs-staged"
+REVOKER = ("b.revoker",)
 _DIGEST = {
-    name: digit * 64 for name, digit in (("recipe", "b"), ("manifest", "a"), ("paper", "8"), ("model", "c"))
+    name: digit * 64
+    for name, digit in (("recipe", "b"), ("manifest", "a"), ("paper", "8"), ("model", "c"), ("image", "d"))
 }
 _KEY = "ed25519:" + "A" * 43 + "="
 _STATUS = {
@@ -84,6 +88,7 @@ class _Stage:
             manifest=None if said.model else sealed,
             inputs=self._inputs(),
             spending=self._spending(),
+            image=_DIGEST["image"],
         )
 
     def _request(self) -> Request:
@@ -155,9 +160,8 @@ class _Stage:
 
     def _registers(self, sealed: ManifestFacts) -> Registers:
         said = self.said
-        people = [
-            self._entry(name, ("privacy_reviewer",)) for name in said.approved_by if name != self.person
-        ]
+        reviewers = {*said.approved_by, said.image_approved_by or self.person, *REVOKER} - {self.person}
+        people = [self._entry(name, ("privacy_reviewer",)) for name in sorted(reviewers)]
         people += [self._entry(self.person, said.roles)] if said.registered else []
         access = self._access()
         entry = DatasetEntry(
@@ -175,9 +179,8 @@ class _Stage:
             consignments=() if said.intake == "none" else (CONSIGNMENT,),
             direct=said.intake == "none",
         )
-        approvals = [
-            ApprovalEntry(recipe=RECIPE, digest=_DIGEST["recipe"], reviewer=name) for name in said.approved_by
-        ]
+        approvals = [self._approval(name, "approved") for name in said.approved_by]
+        approvals += [self._approval(name, "revoked") for name in REVOKER if said.recipe_revoked]
         consents = [row for speaker in said.speakers if (row := self._consent(speaker))]
         erasures = [
             ErasureEntry(subject=speaker, dataset=self.dataset, status="asked") for speaker in said.erased
@@ -192,7 +195,21 @@ class _Stage:
             intake={} if said.intake == "none" else {CONSIGNMENT: self._intake(said.intake)},
             approvals={row.key: row for row in approvals},
             granted_at={row.id: self.now if row.minors else said.access_since or self.now for row in access},
+            reviewed_at={row.id: said.access_reviewed for row in access if said.access_reviewed},
+            images={row.key: row for row in self._images()},
         )
+
+    def _approval(self, name: str, status: Literal["approved", "revoked"]) -> ApprovalEntry:
+        said = self.said
+        purposes = (self.purpose,) if said.approved_for is None else said.approved_for
+        return ApprovalEntry(
+            recipe=RECIPE, digest=_DIGEST["recipe"], reviewer=name, purposes=purposes, status=status
+        )
+
+    def _images(self) -> list[ImageEntry]:
+        name = self.said.image_approved_by
+        digest = _DIGEST["image"]
+        return [ImageEntry(image=digest, inputs=digest, reviewer=name)] if name else []
 
     def _intake(self, state: IntakeState) -> IntakeEntry:
         """Where the dataset's one consignment stands; two people reviewed it."""

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from sandbox.policy.access_review import EVERY
 from sandbox.policy.documents import Model
 from sandbox.policy.entries import Purpose, Role
 from sandbox.policy.fields import (
@@ -17,6 +18,7 @@ from sandbox.policy.fields import (
     DatasetName,
     Day,
     Digest,
+    Duration,
     Flag,
     Moment,
     Nothing,
@@ -180,6 +182,7 @@ class AccessTerms(Model):
 
     roles: tuple[Role, ...]
     longest: Period
+    review_every: Period = Duration.parse(EVERY)  # how long an access may go without being looked at again
 
 
 class Subprocessor(Model):

@@ -55,7 +55,7 @@ def memory(pids: Iterable[int]) -> Iterator[Opened]:
             with open(f"/proc/{pid}/maps") as maps:
                 spans = [line.split()[0] for line in maps if line.split()[1].startswith("rw")]
             handle = os.open(f"/proc/{pid}/mem", os.O_RDONLY)
-        except FileNotFoundError:
+        except (FileNotFoundError, ProcessLookupError):  # it ended meanwhile
             continue
         except OSError:
             yield Opened(f"process {pid}", None)

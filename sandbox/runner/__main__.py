@@ -8,12 +8,15 @@
 6. Only now may the trainer import the recipe. Keeper and trainer converse until it ends.
 7. Everything sent is stored by the gate, ``done`` is said, and the container is gone.
 
+SIGTERM, the word of a machine that is wanted for something else, is a stop: the recipe ends with a checkpoint.
+
 The exit code is an output too: 0 or 1. Nothing is printed.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -33,6 +36,7 @@ from sandbox.sealing.allocator import keep_memory
 
 GO_S = 60
 FLUSH_S = 90
+PREEMPTED = "pre-empted"
 
 
 def main() -> int:
@@ -50,6 +54,7 @@ def main() -> int:
         grant, digest = check_order(order, trust, datetime.now(UTC))  # 3
         door = Door(f"{DOORS}/{EVENTS_SOCKET}", grant.run, digest)
         door.open()
+        _end_in_order_on_sigterm(door)
         pipe = Pipe(ours)
         pipe.send("prepare", torch=grant.engine == "torch", threads=len(os.sched_getaffinity(0)))
         check_recipe(grant, RECIPE)
@@ -73,6 +78,11 @@ def main() -> int:
         _end(trainer)
         if door is not None:
             door.close()
+
+
+def _end_in_order_on_sigterm(door: Door) -> None:
+    """Without a handler the first process of a container would not hear it at all."""
+    signal.signal(signal.SIGTERM, lambda _signal, _frame: door.stop(PREEMPTED))
 
 
 def _failed(door: Door | None, code: str) -> int:

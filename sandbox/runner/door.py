@@ -91,8 +91,14 @@ class Door:
 
     @property
     def stop_reason(self) -> str | None:
-        """What the gate asked for with ``stop``, if it did."""
+        """Why the run is to end in order: what the gate asked for with ``stop``, or the machine."""
         return self._stop
+
+    def stop(self, reason: str) -> None:
+        """As if the gate had asked. May be called while this thread holds the lock, as a signal's handler does."""
+        with self._changed:
+            self._stop = self._stop or reason
+            self._changed.notify_all()
 
     @property
     def lost(self) -> bool:

@@ -35,9 +35,11 @@ def check_order(order: Order, trust: Trust, now: datetime) -> tuple[Grant, str]:
     if (order.unlock is None) != (grant.dataset is None):
         raise CredentialError("the order's credentials do not fit its grant", code="grant.credentials")
     if set(order.artifacts) != {a.path for a in grant.artifacts} or set(order.inputs) != {
-        i.path for i in grant.inputs
+        i.path for i in grant.inputs if not i.public
     }:
         raise CredentialError("the order's artifact keys do not fit its grant", code="grant.credentials")
+    if any(i.public for i in grant.inputs) and (grant.dataset is not None or order.inputs):
+        raise CredentialError("a public file lies beside what is sealed", code="grant.public_file")
     return grant, statement.digest
 
 
@@ -58,9 +60,9 @@ def check_public_set(grant: Grant, folder: str | Path) -> None:
 
 
 def check_input(sealed: bytes, digest: str) -> None:
-    """Raises StatementError when an input's sealed bytes are not the granted ones."""
+    """Raises StatementError when an input's bytes, sealed or public, are not the granted ones."""
     if sha256(sealed) != digest:
-        raise StatementError("a sealed input is not the granted one", code="input.digest")
+        raise StatementError("an input is not the granted one", code="input.digest")
 
 
 def read_folder(folder: Path, limit_bytes: int) -> dict[str, bytes]:

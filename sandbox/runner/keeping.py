@@ -15,7 +15,7 @@ from sandbox.runner.door import Door
 from sandbox.runner.feed import Feed, Source, Utterance
 from sandbox.runner.outgoing import Outgoing
 from sandbox.runner.pipe import Pipe
-from sandbox.runner.unlock import SealedInput, Unlocked
+from sandbox.runner.unlock import PublicFile, SealedInput, Unlocked
 from sandbox.runs import Grant, Kind
 
 WATCH_S = 0.5
@@ -26,7 +26,7 @@ class Keeping:
 
     def __init__(self, grant: Grant, unlocked: Unlocked, door: Door, pipe: Pipe) -> None:
         self._grant, self._door, self._pipe = grant, door, pipe
-        self._inputs: Mapping[str, SealedInput] = unlocked.inputs
+        self._inputs: Mapping[str, SealedInput | PublicFile] = unlocked.inputs
         self._outgoing = Outgoing(grant, unlocked.artifacts, door.send)
         self._metrics = {metric.name: metric for metric in grant.metrics}
         self._last: dict[str, int] = {}
@@ -51,9 +51,13 @@ class Keeping:
         self._feed = Feed(unlocked.source, self._deliver, self._fail) if unlocked.source else None
 
     def begin(self) -> None:
-        """Describe the job and let the recipe be imported. Call it only after the gate said ``go``."""
-        self._pipe.send("job", **job(self._grant, self._source))
-        self._pipe.send("go")
+        """Describe the job and let the recipe be imported. Call it only after the gate said ``go``.
+
+        A trainer that is gone already may have said why: :meth:`converse` hears it.
+        """
+        with suppress(RecipeError):
+            self._pipe.send("job", **job(self._grant, self._source))
+            self._pipe.send("go")
         threading.Thread(target=self._watch, name="watch", daemon=True).start()
 
     def converse(self) -> None:

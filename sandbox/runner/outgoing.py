@@ -7,24 +7,22 @@ bytes leave through the events door. A dry run makes no model: its sounds and re
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import soundfile
-from safetensors.numpy import save
 
 from sandbox.errors import RecipeError
 from sandbox.frames import PIECE_BYTES
+from sandbox.runner import aigc, tensors
 from sandbox.runs import FLAC, JSON, SAFETENSORS, Artifact, Grant
-from sandbox.sealing.artifacts import ArtifactHeader, seal_artifact
-from sandbox.statements import sha256
+from sandbox.sealing.artifacts import ArtifactHeader, cut, seal_pieces
 from sandbox.vault.session import ArtifactKey
-
-DTYPES = {"float32": "<f4", "float16": "<f2", "int64": "<i8", "int32": "<i4", "uint8": "u1", "bool": "?"}
 
 SHOWN = "::file"  # a line of a dry run: this word, a path, base64 of the next bytes of that file
 _LINE_BYTES = 30_000
@@ -74,14 +72,14 @@ class Outgoing:
         draft = self._draft(path, SAFETENSORS)
         self._grow(draft, len(data))
         try:
-            if name in draft.tensors:
+            if name in draft.tensors or name == tensors.METADATA:
                 raise ValueError
-            draft.tensors[name] = np.frombuffer(data, dtype=DTYPES[dtype]).reshape(shape)
+            draft.tensors[name] = tensors.tensor(dtype, shape, data)
         except (KeyError, ValueError, TypeError):
             raise RecipeError("a tensor's bytes do not fit its shape", code="artifact.tensor") from None
 
     def sound(self, path: str, sample_rate: int, audio: bytes) -> None:
-        """Encode mono float32 audio [T] at ``sample_rate`` Hz as 16-bit FLAC."""
+        """Encode mono float32 audio [T] at ``sample_rate`` Hz as 16-bit FLAC that says that a program made it."""
         draft = self._draft(path, FLAC)
         self._grow(draft, len(audio))
         samples = np.frombuffer(audio, dtype="<f4")
@@ -89,7 +87,8 @@ class Outgoing:
             raise RecipeError("audio with values that are no numbers", code="artifact.sound")
         buffer = io.BytesIO()
         soundfile.write(buffer, np.clip(samples, -1.0, 1.0), sample_rate, format="FLAC", subtype="PCM_16")
-        draft.body = buffer.getvalue()
+        made = aigc.label(self._grant.agreement, self._grant.run, path)
+        draft.body = aigc.labelled(buffer.getvalue(), made)
 
     def report(self, path: str, data: bytes) -> None:
         """Take a JSON document."""
@@ -102,13 +101,18 @@ class Outgoing:
         draft.body = data
 
     def close(self, path: str) -> None:
-        """Seal the draft and send it: one ``artifact`` frame, then its pieces."""
+        """Seal the draft and send it: one ``artifact`` frame, then its pieces.
+
+        It is sealed twice, since the frame says the digest of what follows it: the bytes are the same each time, and
+        neither the file nor its sealed bytes ever lie in memory as a whole.
+        """
         draft = self._drafts.pop(path, None)
         if draft is None:
             raise RecipeError("an artifact was closed that was never opened", code="artifact.undeclared")
         self._gone.add(path)
-        plain = self._assemble(draft)
-        if len(plain) > draft.artifact.max_bytes:
+        plain = _assembled(draft)
+        length = sum(map(len, plain))
+        if length > draft.artifact.max_bytes:
             raise RecipeError("an artifact is larger than its grant allows", code="artifact.size")
         key = self._keys.pop(path, None)
         if key is None:
@@ -122,34 +126,32 @@ class Outgoing:
             step=draft.step,
             media_type=draft.artifact.media_type,
             wrapped_key=key.wrapped,
-            length=len(plain),
+            length=length,
         )
-        sealed = seal_artifact(header, key.key, plain)
+        whole, size = hashlib.sha256(), 0
+        for sealed in seal_pieces(header, key.key, plain):
+            whole.update(sealed)
+            size += len(sealed)
         self._send(
             "artifact",
             path=path,
             step=draft.step,
             media_type=draft.artifact.media_type,
-            size=len(sealed),
-            sha256=sha256(sealed),
+            size=size,
+            sha256=whole.hexdigest(),
         )
-        for offset in range(0, len(sealed), PIECE_BYTES):
-            self._send("piece", path=path, offset=offset, data=sealed[offset : offset + PIECE_BYTES])
+        offset = 0
+        for piece in cut(seal_pieces(header, key.key, plain), PIECE_BYTES):
+            self._send("piece", path=path, offset=offset, data=bytes(piece))
+            offset += len(piece)
 
-    def _show(self, draft: _Draft, plain: bytes) -> None:
+    def _show(self, draft: _Draft, plain: Sequence[memoryview]) -> None:
         """A dry run keeps nothing that it derives; what can be heard or read is shown, line by line."""
         if draft.artifact.media_type == SAFETENSORS:
             return
-        for offset in range(0, len(plain), _LINE_BYTES):
-            piece = base64.b64encode(plain[offset : offset + _LINE_BYTES]).decode()
-            self._send("text", line=f"{SHOWN} {draft.artifact.path} {piece}")
-
-    def _assemble(self, draft: _Draft) -> bytes:
-        if draft.artifact.media_type == SAFETENSORS:
-            return bytes(save(draft.tensors, metadata=draft.metadata or None))
-        if draft.body is None:
-            raise RecipeError("an artifact without content", code="artifact.empty")
-        return draft.body
+        for piece in cut(plain, _LINE_BYTES):
+            line = base64.b64encode(piece).decode()
+            self._send("text", line=f"{SHOWN} {draft.artifact.path} {line}")
 
     def _draft(self, path: str, media_type: str) -> _Draft:
         draft = self._drafts.get(path)
@@ -163,3 +165,12 @@ class Outgoing:
             draft.size > 8 * draft.artifact.max_bytes
         ):  # plain audio shrinks in FLAC; the final size is checked again
             raise RecipeError("an artifact is larger than its grant allows", code="artifact.size")
+
+
+def _assembled(draft: _Draft) -> Sequence[memoryview]:
+    """The artifact's plain bytes, in pieces."""
+    if draft.artifact.media_type == SAFETENSORS:
+        return tensors.pieces(draft.tensors, draft.metadata)
+    if draft.body is None:
+        raise RecipeError("an artifact without content", code="artifact.empty")
+    return [memoryview(draft.body)]

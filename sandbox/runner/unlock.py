@@ -16,7 +16,7 @@ from pathlib import Path
 from sandbox.errors import CredentialError
 from sandbox.runner.feed import PublicSource, SealedSource, Source
 from sandbox.runner.grant import check_input, check_public_set
-from sandbox.runs import DATA, DOORS, INPUTS, VAULT_SOCKET, Grant, Input, Kind, Order, Trust
+from sandbox.runs import DATA, DOORS, INPUTS, PUBLIC_FILES, VAULT_SOCKET, Grant, Input, Kind, Order, Trust
 from sandbox.sealing.artifacts import open_artifact, read_header
 from sandbox.sealing.reader import SealedDataset
 from sandbox.vault.session import ArtifactKey, Session
@@ -39,12 +39,23 @@ class SealedInput:
 
 
 @dataclass(frozen=True)
+class PublicFile:
+    """A file that anybody may read, as it was granted: nothing opens it but the recipe."""
+
+    data: bytes = field(repr=False)
+    media_type: str
+
+    def plain(self) -> bytes:
+        return self.data
+
+
+@dataclass(frozen=True)
 class Unlocked:
     """What the keeper holds after its credential is dead."""
 
     source: Source | None
     artifacts: Mapping[str, ArtifactKey] = field(repr=False)
-    inputs: Mapping[str, SealedInput] = field(repr=False)
+    inputs: Mapping[str, SealedInput | PublicFile] = field(repr=False)
     subjects: int
 
 
@@ -93,9 +104,13 @@ def _open_dataset(session: Session, grant: Grant, trust: Trust, folder: Path) ->
     return SealedSource(dataset)
 
 
-def _open_input(session: Session, order: Order, grant: Grant, item: Input, folder: Path) -> SealedInput:
+def _open_input(
+    session: Session, order: Order, grant: Grant, item: Input, folder: Path
+) -> SealedInput | PublicFile:
     sealed = (folder / item.path).read_bytes()
     check_input(sealed, item.digest)
+    if item.public:
+        return PublicFile(sealed, PUBLIC_FILES[item.path])
     header = read_header(sealed)
     if (header.run, header.path) != (item.run, item.origin):
         raise CredentialError("an input is not the artifact that its grant names", code="input.foreign")

@@ -38,6 +38,7 @@ __all__ = [
     "ArtifactHeader",
     "ArtifactSealer",
     "ParsedHeader",
+    "cut",
     "open_artifact",
     "parse_header",
     "read_header",
@@ -55,7 +56,7 @@ class ArtifactSealer:
         self._cipher = cipher(key)
         self._binding = hashlib.sha256(self.prefix).digest()
 
-    def chunk(self, index: int, plain: bytes) -> bytes:
+    def chunk(self, index: int, plain: bytes | memoryview) -> bytes:
         """Chunk ``index`` from exactly its plain bytes."""
         if len(plain) != chunk_length(self.header, index):
             raise SealBroken(f"chunk {index} has {len(plain)} bytes", code="artifact.length_differs")
@@ -68,7 +69,7 @@ def seal_artifact(header: ArtifactHeader, key: bytes, plain: bytes) -> bytes:
     return b"".join(seal_pieces(header, key, [plain]))
 
 
-def seal_pieces(header: ArtifactHeader, key: bytes, plain: Iterable[bytes]) -> Iterator[bytes]:
+def seal_pieces(header: ArtifactHeader, key: bytes, plain: Iterable[bytes | memoryview]) -> Iterator[bytes]:
     """Prefix, then sealed chunks, from plain pieces of any size; holds one chunk at a time.
 
     Raises:
@@ -76,16 +77,32 @@ def seal_pieces(header: ArtifactHeader, key: bytes, plain: Iterable[bytes]) -> I
     """
     sealer = ArtifactSealer(header, key)
     yield sealer.prefix
-    buffer, index = bytearray(), 0
-    for piece in plain:
-        buffer += piece
-        while index < header.chunks - 1 and len(buffer) >= header.chunk_bytes:
-            yield sealer.chunk(index, bytes(buffer[: header.chunk_bytes]))
-            del buffer[: header.chunk_bytes]
-            index += 1
-    if index != header.chunks - 1:
+    sealed = 0
+    for chunk in cut(plain, header.chunk_bytes):
+        yield sealer.chunk(sealed, chunk)
+        sealed += 1
+    if header.length == 0:
+        yield sealer.chunk(0, b"")  # at least one chunk
+    elif sealed != header.chunks:
         raise SealBroken("the artifact is shorter than its header says", code="artifact.length_differs")
-    yield sealer.chunk(index, bytes(buffer))
+
+
+def cut(pieces: Iterable[bytes | memoryview], size: int) -> Iterator[bytes | memoryview]:
+    """The same bytes in pieces of ``size``, the last one of what is left. What lies in one piece is not copied."""
+    held = bytearray()
+    for piece in pieces:
+        left = memoryview(piece)
+        while left.nbytes:
+            taken, left = left[: size - len(held)], left[size - len(held) :]
+            if len(taken) == size:
+                yield taken
+                continue
+            held += taken
+            if len(held) == size:
+                yield bytes(held)
+                held.clear()
+    if held:
+        yield bytes(held)
 
 
 def open_artifact(data: bytes, key: bytes) -> bytes:

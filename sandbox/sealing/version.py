@@ -102,9 +102,7 @@ class VersionWriter:
         self._shards = shards
         self._published: list[str] = []
 
-    def enter(
-        self, content: Content, terms: Terms, min_version: int | None = None
-    ) -> tuple[Manifest, str]:
+    def enter(self, content: Content, terms: Terms, min_version: int | None = None) -> tuple[Manifest, str]:
         """Write, and move the head. ``min_version`` None: nothing before this version may be opened any more.
 
         Raises:

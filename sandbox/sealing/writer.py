@@ -127,9 +127,7 @@ class Sealer:
         return self._ciphers[subject]
 
 
-def row_of(
-    record: Record, sealed: bytes, shard: int, offset: int, key: int, revision: int = 1
-) -> IndexRow:
+def row_of(record: Record, sealed: bytes, shard: int, offset: int, key: int, revision: int = 1) -> IndexRow:
     """What the index says of a record that was just sealed."""
     return IndexRow(
         record=record.record,

@@ -15,7 +15,7 @@ import anyio.to_thread
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from sandbox.errors import SandboxError
+from sandbox.errors import SandboxError, TooMany
 from sandbox.service import journal, problems
 
 
@@ -110,4 +110,5 @@ class _LinesResponse(Response):
 def refusal(fault: SandboxError) -> JSONResponse:
     """The problem that describes ``fault``."""
     body = problems.problem(fault)
-    return JSONResponse(body, int(body["status"]), media_type=problems.MEDIA_TYPE)
+    headers = {"Retry-After": str(fault.retry_s)} if isinstance(fault, TooMany) else None
+    return JSONResponse(body, int(body["status"]), headers, media_type=problems.MEDIA_TYPE)

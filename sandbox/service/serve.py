@@ -1,4 +1,4 @@
-"""Serving: one application on a Unix socket, and where there are pages, another on 127.0.0.1."""
+"""Serving: one application on a Unix socket and, when told so, by TLS; where there are pages, another on 127.0.0.1."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,9 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from sandbox.errors import Unreachable
+from sandbox.policy.serving import Tls
+from sandbox.service.protocol import HEAD_BYTES, Protocol
+from sandbox.service.tls import context, listen
 
 THREADS = 64  # each live view of a run holds one now and then
 _GRACE_S = 5
@@ -31,6 +35,15 @@ class Web:
     port: int
 
 
+@dataclass(frozen=True)
+class Listener:
+    """An application on a listening socket; with ``tls`` only within it."""
+
+    app: ASGIApp
+    sock: socket.socket
+    tls: ssl.SSLContext | None = None
+
+
 def run(
     app: ASGIApp,
     uds: Path,
@@ -38,21 +51,26 @@ def run(
     mode: int = 0o660,
     group: str | int | None = None,
     web: Web | None = None,
+    tls: Tls | None = None,
     started: Callable[[], None] = lambda: None,
 ) -> None:
     """Serve until SIGTERM or SIGINT. ``started`` is called once the sockets listen.
 
     Raises:
-        Unreachable: the port is taken.
+        Unreachable: a port is taken.
+        Usage: a file of ``tls`` is not what it must be.
     """
-    listening = [(app, listen_unix(uds, mode, group))]
-    if web is not None:
-        listening.append((web.app, _listen_tcp(web.port)))
+    secured = None if tls is None else context(tls)
+    listening = [Listener(app, listen_unix(uds, mode, group))]
     try:
+        if web is not None:
+            listening.append(Listener(web.app, _listen_tcp(web.port)))
+        if tls is not None:
+            listening.append(Listener(app, listen(tls), secured))
         asyncio.run(_serve(listening, started))
     finally:
-        for _, sock in listening:
-            sock.close()
+        for one in listening:
+            one.sock.close()
 
 
 def listen_unix(path: Path, mode: int, group: str | int | None = None) -> socket.socket:
@@ -98,25 +116,9 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def _serve(listening: list[tuple[ASGIApp, socket.socket]], started: Callable[[], None]) -> None:
+async def _serve(listening: list[Listener], started: Callable[[], None]) -> None:
     anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
-    servers = [
-        _Server(
-            uvicorn.Config(
-                app,
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                date_header=False,
-                lifespan="off",
-                ws="none",
-                http="h11",
-                loop="asyncio",
-                timeout_graceful_shutdown=_GRACE_S,
-            )
-        )
-        for app, _ in listening
-    ]
+    servers = [_server(one) for one in listening]
     loop = asyncio.get_running_loop()
 
     def stop() -> None:
@@ -127,5 +129,24 @@ async def _serve(listening: list[tuple[ASGIApp, socket.socket]], started: Callab
         loop.add_signal_handler(number, stop)
     loop.call_soon(started)
     await asyncio.gather(
-        *(server.serve(sockets=[sock]) for server, (_, sock) in zip(servers, listening, strict=True))
+        *(server.serve(sockets=[one.sock]) for server, one in zip(servers, listening, strict=True))
     )
+
+
+def _server(one: Listener) -> _Server:
+    config = uvicorn.Config(
+        one.app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        lifespan="off",
+        ws="none",
+        http=Protocol,
+        h11_max_incomplete_event_size=HEAD_BYTES,
+        loop="asyncio",
+        timeout_graceful_shutdown=_GRACE_S,
+    )
+    config.load()
+    config.ssl = one.tls
+    return _Server(config)

@@ -8,7 +8,7 @@ from typing import Any
 
 from sandbox.errors import StatementError
 from sandbox.runs import Grant, Outcome
-from sandbox.tracking import tags
+from sandbox.tracking import card, tags
 from sandbox.tracking.tags import ModelRecord
 
 _STATUS = {outcome.value: outcome.name for outcome in Outcome}
@@ -24,6 +24,7 @@ class Shown:
     params: Mapping[str, str] = field(default_factory=dict)
     deleted: bool = False
     status: str = ""
+    description: str = ""
 
 
 @dataclass(frozen=True)
@@ -61,17 +62,23 @@ class SignedRun:
     model: ModelRecord | None = None
     taint: str = ""
     withdrawn: str = ""
+    frozen: str = ""  # the open incidents that hold its model
     settled: Mapping[str, str] = field(default_factory=dict)  # gov.* tags written at settling
 
     def tags(self) -> dict[str, str]:
         facts = tags.governance(self.grant, self.grant_digest, self.taint)
-        return {**facts, **tags.withdrawal(self.withdrawn), **self.settled}
+        return {**facts, **tags.withdrawal(self.withdrawn), **tags.freeze(self.frozen), **self.settled}
 
     def model_facts(self) -> dict[str, str]:
         """Those of its model. Raises ValueError when it made none."""
         if self.model is None:
             raise ValueError("this run made no model")
-        return tags.model_facts(self.grant, self.grant_digest, self.model, self.taint, self.withdrawn)
+        marks = (self.taint, self.withdrawn, self.frozen)
+        return tags.model_facts(self.grant, self.grant_digest, self.model, *marks)
+
+    def card(self) -> str:
+        """What a version of its model is described as; empty when it made none."""
+        return "" if self.model is None else card.text(self.grant, self.model)
 
 
 @dataclass(frozen=True)
@@ -143,6 +150,8 @@ def _model(kind: str, name: str, one: SignedRun, shown: list[Shown]) -> list[Dif
     found = [
         Difference(f"{kind}.copied", name, f"a second one claims it: {extra.place}") for extra in shown[1:]
     ]
+    if kind == "model" and shown[0].description != one.card():
+        found.append(Difference("card.forged", name, "its card says otherwise than what was signed"))
     return found + _tags(name, one.model_facts(), shown[0].tags)
 
 

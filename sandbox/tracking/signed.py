@@ -12,14 +12,18 @@ from sandbox.tracking.tags import ModelRecord
 
 
 def signed_runs(
-    statements: Iterable[Statement], taints: Mapping[str, str], withdrawn: Mapping[str, str] | None = None
+    statements: Iterable[Statement],
+    taints: Mapping[str, str],
+    withdrawn: Mapping[str, str] | None = None,
+    frozen: Mapping[str, str] | None = None,
 ) -> tuple[SignedRun, ...]:
-    """One for each signed grant. ``taints`` are reasons by model id (``name@version``), ``withdrawn`` whose consents.
+    """One for each signed grant. By model id (``name@version``): ``taints`` are reasons, ``withdrawn`` whose consents,
+    ``frozen`` the incidents that hold it.
 
     Raises StatementError when a statement verifies and does not hold what its name promises.
     """
     by_digest = {found.digest: found for found in statements}
-    marks = withdrawn or {}
+    marks, held = withdrawn or {}, frozen or {}
     try:
         models = {
             str(found.predicate["run"]): _model(found, by_digest)
@@ -34,6 +38,7 @@ def signed_runs(
                 models.get(str(found.predicate["run"])),
                 taints,
                 marks,
+                held,
             )
             for found in by_digest.values()
             if found.name == "grant"
@@ -48,6 +53,7 @@ def _run(
     model: ModelRecord | None,
     taints: Mapping[str, str],
     marks: Mapping[str, str],
+    held: Mapping[str, str],
 ) -> SignedRun:
     if end is None:
         return SignedRun(Grant.from_predicate(grant.predicate), grant.digest)
@@ -57,8 +63,11 @@ def _run(
         settled["gov.epsilon"] = f"{epsilon:g}"
     # A model that was signed for and then could not be evidenced is no result of a run that failed.
     kept = model if outcome is Outcome.FINISHED else None
-    taint, mark = (taints.get(kept.id, ""), marks.get(kept.id, "")) if kept is not None else ("", "")
-    return SignedRun(Grant.from_predicate(grant.predicate), grant.digest, outcome, kept, taint, mark, settled)
+    taint, mark, held_by = (
+        ("", "", "") if kept is None else (found.get(kept.id, "") for found in (taints, marks, held))
+    )
+    plan = Grant.from_predicate(grant.predicate)
+    return SignedRun(plan, grant.digest, outcome, kept, taint, mark, held_by, settled)
 
 
 def _model(statement: Statement, by_digest: Mapping[str, Statement]) -> ModelRecord:

@@ -41,7 +41,12 @@ def read_all(tracking: Tracking) -> Actual:
             )
         ]
         versions = [
-            Shown(one.tags.get("gov.model", ""), f"{one.name}/{one.version}", dict(one.tags))
+            Shown(
+                one.tags.get("gov.model", ""),
+                f"{one.name}/{one.version}",
+                dict(one.tags),
+                description=one.description or "",
+            )
             for one in _pages(
                 lambda token: client.search_model_versions("", max_results=_PAGE, page_token=token)
             )
@@ -86,17 +91,16 @@ def repair(tracking: Tracking, expected: Iterable[SignedRun]) -> tuple[Differenc
 
 def _repair_models(tracking: Tracking, signed: dict[str, SignedRun]) -> None:
     client = tracking.client
-    wanted = {
-        one.model.id: one.model_facts()
-        for one in signed.values()
-        if one.model is not None
-    }
+    models = {one.model.id: one for one in signed.values() if one.model is not None}
+    wanted = {name: one.model_facts() for name, one in models.items()}
     actual = read_all(tracking)
     with translated():
         for version in actual.versions:
             name, _, number = version.place.rpartition("/")
             for key, value in _changed(wanted.get(version.id, {}), version.tags):
                 client.set_model_version_tag(name, number, key, value)
+            if version.id in models and version.description != (said := models[version.id].card()):
+                client.update_model_version(name, number, said)
         for logged in actual.logged:
             if facts := dict(_changed(wanted.get(logged.id, {}), logged.tags)):
                 client.set_logged_model_tags(logged.place, facts)

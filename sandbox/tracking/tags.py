@@ -10,19 +10,22 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sandbox.lineage import PUBLIC
+from sandbox.lineage import PUBLIC, PublicBase, public_base
 from sandbox.runs import CLASSIFICATION, Grant, Kind
 from sandbox.statements import canonical_json, sha256
 
 CLEAN = "none"
 DENIED = "denied"
 WITHDRAWN = "gov.withdrawn"
+FROZEN = "gov.frozen"
 MAX_VALUE = 5000  # bytes of a tag in MLflow's tables
 BANNER = (
     "**Confidential. Derivative results of Party A.** Everything here was made from Party A's data under agreement "
     "`{agreement}`. Do not disclose, license or transfer without Party A's written consent (clause 3.3). This page is "
     "a view; the signed statements are the record: `sandbox audit verify`."
 )
+#: What a private run began from is not part of its claim: also of those of the dataset who are in an input too.
+BESIDE = " bounds=dataset-only people-of-inputs=unbounded"
 BANNER_PUBLIC = "Dry runs on public speech: outside any agreement, and without a model that is kept."
 
 
@@ -63,6 +66,7 @@ def privacy(grant: Grant) -> str:
     return (
         f"dp-sgd unit={found.unit} epsilon={found.epsilon:g} delta={found.delta:g} sigma={found.sigma:g} "
         f"q={found.sample_rate:g} steps={found.steps} clip={found.clip:g} accountant=pld"
+        f"{BESIDE if grant.inputs else ''}"
     )
 
 
@@ -89,7 +93,13 @@ def governance(grant: Grant, grant_digest: str, taint: str = "") -> dict[str, st
         "gov.dp": privacy(grant),
         "gov.release": DENIED,
         "gov.taint": (taint or CLEAN)[:MAX_VALUE],
+        **({} if (brought := public_base(grant)) is None else {"gov.base": base(brought)}),
     }
+
+
+def base(found: PublicBase) -> str:
+    """Where a published model comes from: by the word of who brought it in, but for the digest."""
+    return f"{found.model} licence={found.licence} source={found.source} sha256={found.sha256}"
 
 
 def withdrawal(whose: str) -> dict[str, str]:
@@ -97,13 +107,19 @@ def withdrawal(whose: str) -> dict[str, str]:
     return {WITHDRAWN: whose[:MAX_VALUE]} if whose else {}
 
 
+def freeze(incidents: str) -> dict[str, str]:
+    """The open incidents that hold a model; no tag at all while there is none."""
+    return {FROZEN: incidents[:MAX_VALUE]} if incidents else {}
+
+
 def model_facts(
-    grant: Grant, grant_digest: str, model: ModelRecord, taint: str = "", withdrawn: str = ""
+    grant: Grant, grant_digest: str, model: ModelRecord, taint: str = "", withdrawn: str = "", frozen: str = ""
 ) -> dict[str, str]:
     """The run's facts, and which sealed bytes the model is."""
     return {
         **governance(grant, grant_digest, taint),
         **withdrawal(withdrawn),
+        **freeze(frozen),
         "gov.model": model.id,
         "gov.artifact": model.path,
         "gov.artifact_sha256": model.sha256,
@@ -117,7 +133,7 @@ def params(grant: Grant, grant_digest: str) -> dict[str, str]:
     return {**{name: str(value) for name, value in grant.parameters.items()}, **facts}
 
 
-CHANGING = frozenset({"gov.taint", "gov.release", WITHDRAWN})
+CHANGING = frozenset({"gov.taint", "gov.release", WITHDRAWN, FROZEN})
 
 
 def profile(grant: Grant, grant_digest: str) -> str:

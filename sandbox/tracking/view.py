@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from sandbox.runs import Grant, Outcome
-from sandbox.tracking import tags
+from sandbox.tracking import card, tags
 from sandbox.tracking.client import connect, translated
 from sandbox.tracking.tags import ModelRecord
 
@@ -98,7 +98,7 @@ class Tracking:
                     run_id=run_id,
                     model_id=logged.model_id,
                     tags=facts,
-                    description="Sealed: it opens in a container run that names it as input, or by a signed release.",
+                    description=card.text(grant, model),
                 )
 
     def settle_run(self, run_id: str, outcome: Outcome, facts: Mapping[str, str]) -> None:
@@ -117,6 +117,13 @@ class Tracking:
         """Show on a run and its model whose consent was withdrawn since. Raises Unreachable."""
         self._mark(run, model, tags.WITHDRAWN, whose)
 
+    def mark_frozen(self, run: str, model: str, incidents: str) -> None:
+        """Show on a run and its model which open incidents hold it; the mark goes with the last. Raises Unreachable."""
+        if incidents:
+            self._mark(run, model, tags.FROZEN, incidents)
+        else:
+            self._unmark(run, model, tags.FROZEN)
+
     def _mark(self, run: str, model: str | None, key: str, why: str) -> None:
         client = self.client
         with translated():
@@ -128,6 +135,19 @@ class Tracking:
                     client.set_model_version_tag(version.name, version.version, key, why[: tags.MAX_VALUE])
                 for logged in self._logged(model):
                     client.set_logged_model_tags(logged.model_id, {key: why[: tags.MAX_VALUE]})
+
+    def _unmark(self, run: str, model: str, key: str) -> None:
+        client = self.client
+        with translated():
+            found = self.find(run)
+            if found is not None and key in found.data.tags:
+                client.delete_tag(found.info.run_id, key)
+            for version in client.search_model_versions(f"tags.`gov.model` = '{model}'"):
+                if key in version.tags:
+                    client.delete_model_version_tag(version.name, version.version, key)
+            for logged in self._logged(model):
+                if key in logged.tags:
+                    client.delete_logged_model_tag(logged.model_id, key)
 
     def survey(self) -> Actual:
         """Everything that MLflow shows. Raises Unreachable."""

@@ -11,23 +11,27 @@ import io
 import logging
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from types import TracebackType
 
 from sandbox import errors
-from sandbox.errors import SandboxError
+from sandbox.errors import RecordError, SandboxError
 
 _MAX_LINE = 9_999
 _LINE_CHARACTERS = 2_000
 
 
-def failure_code(error: BaseException, recipe_file: str) -> str:
+def failure_code(error: BaseException, recipe_file: str, records: Collection[str] = ()) -> str:
     """``recipe.failed:ValueError:42``, or the code of an error of ours. Never a message.
 
-    A class that is neither a builtin nor ours is told as ``Exception``; line 0 means outside the recipe.
+    A class that is neither a builtin nor ours is told as ``Exception``; line 0 means outside the recipe. An id is told
+    only where it is one of ``records``: which of them it is, is all that it can say.
     """
     if isinstance(error, SandboxError) and type(error) in _own_classes():
-        return error.code if _plain(error.code) else type(error).code
+        code = error.code if _plain(error.code) else type(error).code
+        return (
+            f"{code}:{error.record}" if isinstance(error, RecordError) and error.record in records else code
+        )
     known = getattr(builtins, type(error).__name__, None) is type(error)
     name = type(error).__name__ if known else "Exception"
     return f"recipe.failed:{name}:{_line_in(error.__traceback__, recipe_file)}"

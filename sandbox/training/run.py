@@ -21,11 +21,22 @@ import numpy.typing as npt
 
 from sandbox.errors import FrameError, RecipeError
 from sandbox.frames import Frame
-from sandbox.runs import FLAC, JSON, SAFETENSORS, Artifact, Metric, Privacy
+from sandbox.runs import (
+    FLAC,
+    JSON,
+    PUBLIC_FILES,
+    RESUME,
+    SAFETENSORS,
+    Artifact,
+    Metric,
+    Privacy,
+    is_checkpoint,
+)
 from sandbox.training.pipe import Channel
 
 _AHEAD = 32  # records asked for before the first of them is used
 PROGRESS_S = 1.0  # each progress takes the gate a transaction, and the training a moment of its core
+PROGRESS_MANY = 10_000  # from then on the rarer the longer it has lasted: the gate takes 200 000 of one run
 
 
 @dataclass(frozen=True)
@@ -102,6 +113,7 @@ class Run:
         self._early: deque[Frame] = deque()  # those of them that came while something else was waited for
         self._progress_at = 0.0
         self._started: float | None = None
+        self._saved: set[str] = set()  # each artifact leaves once
 
     @property
     def parameters(self) -> Mapping[str, Any]:
@@ -123,6 +135,16 @@ class Run:
         for frame in self._channel.pending():
             self._note(frame)
         return self._stopping
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The names of what was given to the run."""
+        return self._job.inputs
+
+    @property
+    def resumes(self) -> bool:
+        """Whether the run was given a checkpoint to go on from."""
+        return RESUME in self._job.inputs
 
     # In
 
@@ -153,21 +175,31 @@ class Run:
 
     def input(self, path: str) -> Loaded:
         """The model that was given to the run under ``path``."""
-        if path not in self._job.inputs:
-            raise RecipeError(f"the card names no input {path!r}", code="recipe.input_undeclared")
-        self._channel.send("ask", path=path)
-        data = b""
-        while True:
-            body = self._expect("input").body
-            data += body["data"]
-            if body["last"]:
-                break
-        if body["media_type"] != SAFETENSORS:
+        data, media_type = self._given(path)
+        if media_type != SAFETENSORS:
             raise RecipeError(f"input {path!r} is no model", code="recipe.input_media_type")
         from safetensors.torch import load
 
         header = json.loads(data[8 : 8 + struct.unpack("<Q", data[:8])[0]])
         return Loaded(load(data), header.get("__metadata__", {}))
+
+    def file(self, path: str) -> bytes:
+        """The exact bytes of the public file that was given under ``path``; nothing about them was checked."""
+        data, media_type = self._given(path)
+        if media_type != PUBLIC_FILES.get(path):
+            raise RecipeError(f"input {path!r} is no public file", code="recipe.input_media_type")
+        return data
+
+    def _given(self, path: str) -> tuple[bytes, str]:
+        if path not in self._job.inputs:
+            raise RecipeError(f"the card names no input {path!r}", code="recipe.input_undeclared")
+        self._channel.send("ask", path=path)
+        pieces = []
+        while True:
+            body = self._expect("input").body
+            pieces.append(body["data"])
+            if body["last"]:
+                return b"".join(pieces), str(body["media_type"])
 
     # Out
 
@@ -192,21 +224,32 @@ class Run:
         """Whether the card declares this metric."""
         return metric in self._job.metrics
 
-    def progress(self, step: int, total: int) -> None:
-        """How far the run is. Sent at most once a second, and at the end."""
+    def progress(self, step: int, total: int, first: int = 0) -> None:
+        """How far the run is, which began after step ``first``. Sent at most once a second, and at the end."""
         now = time.monotonic()
         self._started = now if self._started is None else self._started
-        if step < total and now - self._progress_at < PROGRESS_S:
+        elapsed = now - self._started
+        if step < total and now - self._progress_at < max(PROGRESS_S, elapsed / PROGRESS_MANY):
             return
         self._progress_at = now
-        elapsed = now - self._started
-        self._channel.send("progress", step=step, total=total, rate=step / elapsed if elapsed > 0 else 0.0)
+        rate = (step - first) / elapsed if elapsed > 0 else 0.0
+        self._channel.send("progress", step=step, total=total, rate=rate)
 
     def due(self, step: int, media_type: str = SAFETENSORS) -> list[str]:
-        """The artifacts of this kind that the grant schedules for ``step``."""
+        """The artifacts of this kind that the grant schedules for ``step``, checkpoints left out."""
         return [
-            a.path for a in self._job.artifacts.values() if a.media_type == media_type and step in a.steps
+            a.path
+            for a in self._job.artifacts.values()
+            if a.media_type == media_type and step in a.steps and not is_checkpoint(a.path)
         ]
+
+    def checkpoints(self, step: int, *, early: bool) -> list[str]:
+        """Where a checkpoint goes: one that is scheduled for ``step``; at an early end else one without a schedule."""
+        left = [
+            a for a in self._job.artifacts.values() if is_checkpoint(a.path) and a.path not in self._saved
+        ]
+        due = [a.path for a in left if step in a.steps]
+        return due or [a.path for a in left if early and not a.steps][:1]
 
     def may_save(self, path: str) -> bool:
         """Whether the grant lists this artifact (a dry run may speak; a run under an agreement may not)."""
@@ -245,6 +288,7 @@ class Run:
             )
         if artifact.steps and step not in artifact.steps:
             raise RecipeError(f"{path!r} is not due at step {step}", code="recipe.artifact_not_due")
+        self._saved.add(path)
         self._channel.send("artifact", path=path, step=step, media_type=media_type, metadata=dict(metadata))
 
     def _expect(self, kind: str) -> Frame:

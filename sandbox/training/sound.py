@@ -23,11 +23,11 @@ _LEAST_FRAMES = WINDOW // HOP  # half a window is mirrored at each end, and cann
 
 
 @functools.cache
-def mel_filters() -> Tensor:
-    """Triangles on the mel scale of Slaney's Auditory Toolbox, 0 to 8 kHz, area-normalised. [MELS, WINDOW // 2 + 1]"""
+def mel_filters(mels: int = MELS, window: int = WINDOW) -> Tensor:
+    """Triangles on the mel scale of Slaney's Auditory Toolbox, 0 to 8 kHz, area-normalised. [mels, window // 2 + 1]"""
     low, high = _hz_to_mel(0.0), _hz_to_mel(SAMPLE_RATE / 2)
-    corners = torch.tensor([_mel_to_hz(low + (high - low) * i / (MELS + 1)) for i in range(MELS + 2)])
-    bins = torch.linspace(0, SAMPLE_RATE / 2, WINDOW // 2 + 1)
+    corners = torch.tensor([_mel_to_hz(low + (high - low) * i / (mels + 1)) for i in range(mels + 2)])
+    bins = torch.linspace(0, SAMPLE_RATE / 2, window // 2 + 1)
     rising = (bins - corners[:-2, None]) / (corners[1:-1] - corners[:-2])[:, None]
     falling = (corners[2:, None] - bins) / (corners[2:] - corners[1:-1])[:, None]
     return torch.minimum(rising, falling).clamp(min=0) * (2 / (corners[2:] - corners[:-2]))[:, None]
@@ -81,6 +81,12 @@ def refined(sound: Tensor, mel: Tensor) -> Tensor:
             optimizer.step()
             less.step()
     return samples.detach()
+
+
+def aloud(mel: Tensor) -> Tensor:
+    """The sound of ``mel`` by :func:`griffin_lim`, :func:`refined`, never beyond 1. [frames, MELS] -> [T]"""
+    sound = refined(griffin_lim(mel), mel)
+    return sound / sound.abs().max().clamp(min=1.0)
 
 
 def _magnitude(mel: Tensor) -> Tensor:

@@ -6,7 +6,9 @@ The model and the loss are tried on made-up utterances: the checks see no person
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable, Mapping
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -21,6 +23,10 @@ from sandbox.training.run import Utterance
 Loss = Callable[[nn.Module, Utterance], Tensor]
 
 UNIT = "speaker"
+LEAST_OF_DIVISOR = (
+    0.5  # expected people a step over the public divisor; below it the noise is worse than it is told
+)
+_PLAIN = (bool, int, float, str, bytes, bytearray, list, tuple, dict, set, deque, np.ndarray, Tensor)
 NOISE_LIMIT = 10.0  # noise over signal per step; beyond it no usable voice comes out
 
 
@@ -47,6 +53,19 @@ def check_target(privacy: Privacy, parameters: Mapping[str, Any]) -> None:
         epsilon_of(privacy.sigma, privacy.sample_rate, privacy.steps, privacy.delta), privacy.epsilon
     ):
         raise PrivacyError("the planned steps would spend more than the target", code="privacy.overspent")
+
+
+def check_people(privacy: Privacy, people: int, divisor: float) -> None:
+    """There are people enough. How many is no secret: the grant lists them.
+
+    Raises:
+        PrivacyError: delta would allow one of them to be given away outright, or far fewer come to a step than the
+            divisor says and the request does not accept the noise that this makes.
+    """
+    if privacy.delta * people >= 1:
+        raise PrivacyError("delta is not below one over the number of people", code="privacy.delta")
+    if privacy.sample_rate * people < LEAST_OF_DIVISOR * divisor and not privacy.accept_noise:
+        raise PrivacyError("fewer people come to a step than its divisor says", code="privacy.people")
 
 
 def check_noise(privacy: Privacy, dimensions: int, divisor: float) -> float:
@@ -92,6 +111,22 @@ def changed(model: nn.Module, before: Mapping[str, Tensor]) -> bool:
     if now.keys() != before.keys():
         return True
     return any(t.shape != before[n].shape or not torch.equal(t, before[n]) for n, t in now.items())
+
+
+def remembered(module: ModuleType) -> dict[str, str]:
+    """What a recipe's own names hold, outside of any model: a vocabulary that grows, a mean, a count of who came."""
+    return {
+        name: _words(value)
+        for name, value in vars(module).items()
+        if not name.startswith("__") and isinstance(value, _PLAIN)
+    }
+
+
+def _words(value: Any) -> str:
+    """``repr``, but of arrays every number: theirs leaves most out."""
+    if isinstance(value, Tensor):
+        value = value.detach().cpu().numpy()
+    return repr(value.tolist()) if isinstance(value, np.ndarray) else repr(value)
 
 
 def made_up(seed: int, language: str, sample_rate: int = 16_000) -> Utterance:

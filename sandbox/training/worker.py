@@ -6,7 +6,8 @@
 4. ``go``: the credential is proved dead; only now is the recipe imported, and run.
 5. ``end``, or ``failed`` with a code that quotes nothing.
 
-It writes no file, opens no socket, starts no process and keeps no log (``redaction``).
+It writes no file, opens no socket, and keeps no log (``redaction``). At the job it starts espeak-ng where the
+recipe reads phonemes; after the ``go`` it starts nothing.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import Any
 from sandbox.errors import FrameError, RecipeError, SandboxError
 from sandbox.frames import Frame
 from sandbox.runs import RECIPE, Kind
-from sandbox.training import redaction
+from sandbox.training import phonemes, redaction
 from sandbox.training.pipe import Channel, Pipe
 from sandbox.training.run import Job, Run
 
@@ -36,6 +37,7 @@ def serve(channel: Channel, recipe_folder: Path) -> bool:
         channel.send("ready")  # 1
         prepare(_expect(channel, "prepare"))  # 2
         job = Job.from_body(_expect(channel, "job").body)  # 3
+        warm(job)
         _expect(channel, "go")  # 4
         if job.kind == Kind.DRY.value:
             redaction.speak_up(lambda line: channel.send("text", line=line))
@@ -44,6 +46,15 @@ def serve(channel: Channel, recipe_folder: Path) -> bool:
         return True
     except BaseException as error:  # noqa: BLE001 - whatever a recipe raises, SystemExit included
         return _tell(channel, job, error, recipe_file)
+    finally:
+        phonemes.stop()
+
+
+def warm(job: Job) -> None:
+    """Start what turns text into phonemes, where the recipe asks for it: no program is started once data is here."""
+    if job.parameters.get("text") == "phonemes":
+        asked = [str(job.parameters["language"])] if "language" in job.parameters else []
+        phonemes.start(asked + [record.language for record in job.records])
 
 
 def prepare(frame: Frame) -> None:
@@ -54,7 +65,25 @@ def prepare(frame: Frame) -> None:
     import torch._dynamo  # the first optimizer would, and it looks the user up and tries a folder for files
 
     torch.set_num_threads(max(1, frame.body["threads"]))
-    from sandbox.training import batches, fastpitch, loop, sound  # noqa: F401 - warm before any key exists
+    from sandbox.training import (  # noqa: F401 - warm before any key exists
+        batches,
+        evaluation,
+        fastpitch,
+        glowtts,
+        heldout,
+        hifigan,
+        lengths,
+        loop,
+        membership,
+        sound,
+        speaking,
+        tacotron2,
+        vits,
+        voiceprint,
+        yourtts,
+    )
+
+    voiceprint.encoder()  # 20 ms; its weights are read while there is nothing that a file could hold
 
 
 def load(folder: Path) -> ModuleType:
@@ -103,7 +132,8 @@ def _tell(channel: Channel, job: Job | None, error: BaseException, recipe_file: 
         if job is not None and job.kind == Kind.DRY.value:
             for line in redaction.full_text(error):
                 channel.send("text", line=line)
-        channel.send("failed", code=redaction.failure_code(error, recipe_file))
+        records = frozenset(record.record for record in job.records) if job is not None else frozenset()
+        channel.send("failed", code=redaction.failure_code(error, recipe_file, records))
     except SandboxError:
         pass  # nobody is left to hear it
     return False

@@ -15,7 +15,7 @@ from typing import Any
 from sandbox.errors import Conflict, CredentialError, EvidenceMismatch, NotFound
 from sandbox.records import INDEX_KEY, check_id
 from sandbox.statements import PublicKey, Signer
-from sandbox.vault import enrolment, heads
+from sandbox.vault import enrolment, heads, second_factor
 from sandbox.vault.answers import part
 from sandbox.vault.heads import Kept
 from sandbox.vault.http import Vault
@@ -187,6 +187,30 @@ class Custody:
     def disable_person(self, name: str) -> None:
         """See :func:`sandbox.vault.enrolment.disable_person`."""
         enrolment.disable_person(self._vault, name)
+
+    def map_subject(self, name: str, subject: str) -> None:
+        """See :func:`sandbox.vault.enrolment.map_subject`."""
+        enrolment.map_subject(self._vault, name, subject)
+
+    def has_factor(self, name: str) -> bool:
+        """See :func:`sandbox.vault.second_factor.has_factor`."""
+        return second_factor.has_factor(self._vault, name)
+
+    def code_fits(self, name: str, code: str) -> bool:
+        """See :func:`sandbox.vault.second_factor.code_fits`."""
+        return second_factor.code_fits(self._vault, name, code)
+
+    def draw_factor(self, name: str) -> str:
+        """See :func:`sandbox.vault.second_factor.draw`."""
+        return second_factor.draw(self._vault, name)
+
+    def confirm_factor(self, name: str, address: str, code: str) -> bool:
+        """See :func:`sandbox.vault.second_factor.confirm`."""
+        return second_factor.confirm(self._vault, name, address, code)
+
+    def drop_factor(self, name: str) -> None:
+        """See :func:`sandbox.vault.second_factor.drop`."""
+        second_factor.drop(self._vault, name)
 
     # Its own life, and evidence
 

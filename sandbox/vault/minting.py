@@ -7,15 +7,16 @@ wrapping compulsory and it has no default policy to re-wrap with).
 from __future__ import annotations
 
 import base64
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sandbox.errors import NotFound
+from sandbox.errors import CredentialError, NotFound
 from sandbox.records import artifact_context, check_id
 from sandbox.statements import PublicKey, Signer
-from sandbox.vault import heads
+from sandbox.vault import heads, second_factor
 from sandbox.vault.answers import part
 from sandbox.vault.heads import Kept
 from sandbox.vault.http import Vault
@@ -25,6 +26,8 @@ from sandbox.vault.signing import TransitSigner, public_keys
 
 USES_BESIDES_KEYS = 3
 """What a run's ``num_uses`` needs besides one use a key: revoke-self, and two refused calls that count too."""
+LEAVING_S = 2.0
+"""How long Vault may take to take a token away; meanwhile a lookup may be refused as if a policy did (measured)."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,11 @@ class Minting:
 
     def __init__(self, vault: Vault) -> None:
         self._vault = vault
+
+    @classmethod
+    def without_login(cls, addr: str, ca: Path) -> Minting:
+        """A hand that holds nothing, as after a kill of everything: Vault refuses whatever it asks."""
+        return cls(Vault.at(addr, ca))
 
     @classmethod
     def login(cls, addr: str, ca: Path, wrap_file: Path) -> Minting:
@@ -102,14 +110,24 @@ class Minting:
         return _wrap(part(answer, "wrap_info"))
 
     def is_dead(self, accessor: str) -> bool:
-        """Proof by lookup: Vault knows no credential by this accessor. Whatever else goes wrong raises."""
-        try:
-            self._vault.write("auth/token/lookup-accessor", {"accessor": accessor})
-        except NotFound as fault:
-            if fault.code == "vault.accessor_unknown":
-                return True
-            raise
-        return False
+        """Proof by lookup: Vault knows no credential by this accessor. Whatever else goes wrong raises.
+
+        A refusal proves nothing; it is asked again for as long as the token may just be on its way out.
+        """
+        end = time.monotonic() + LEAVING_S
+        while True:
+            try:
+                self._vault.write("auth/token/lookup-accessor", {"accessor": accessor})
+            except NotFound as fault:
+                if fault.code == "vault.accessor_unknown":
+                    return True
+                raise
+            except CredentialError as fault:
+                if fault.code != "credential.denied" or time.monotonic() > end:
+                    raise
+                time.sleep(0.01)
+            else:
+                return False
 
     def revoke(self, accessor: str) -> None:
         """Kill a credential, opened or not; a dead one stays dead. Prove it with :meth:`is_dead`."""
@@ -117,6 +135,16 @@ class Minting:
             self._vault.write("auth/token/revoke-accessor", {"accessor": accessor})
         except NotFound:
             return
+
+    def wrap_lives(self, wrap_token: str) -> bool:
+        """Whether a wrapping token could still be opened; looking it up consumes nothing."""
+        try:
+            self._vault.write("sys/wrapping/lookup", {"token": wrap_token})
+        except CredentialError as fault:
+            if fault.code == "credential.used":
+                return False
+            raise
+        return True
 
     # The gate's own life
 
@@ -156,6 +184,14 @@ class Minting:
     def write_budget(self, name: str, value: Mapping[str, Any], cas: int) -> int:
         """The next check-and-set number. Raises Conflict when somebody else wrote first."""
         return heads.write(self._vault, f"budgets/{name}", value, cas)
+
+    def has_factor(self, name: str) -> bool:
+        """See :func:`sandbox.vault.second_factor.has_factor`."""
+        return second_factor.has_factor(self._vault, name)
+
+    def code_fits(self, name: str, code: str) -> bool:
+        """See :func:`sandbox.vault.second_factor.code_fits`."""
+        return second_factor.code_fits(self._vault, name, code)
 
     def jwks(self) -> dict[str, Any]:
         """The public keys of identity tokens (RFC 7517)."""

@@ -114,6 +114,10 @@ FAULTS: dict[str, tuple[Line, str]] = {
         index(at="12:01:10"),
         "index.digits was decrypted outside the window of g-2345 (r-2345)",
     ),
+    "a wrap that was wrapped again": (
+        answer("sys/wrapping/rewrap", wrap="hmac-sha256:other"),
+        "a credential was put into another wrap",
+    ),
     "another dataset's index": (
         {**voice(), "request": {"path": "subjects/decrypt/index.studio"}},
         "index.studio was decrypted and g-2345 does not name it",

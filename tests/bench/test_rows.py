@@ -64,7 +64,7 @@ def test_the_launch_row_is_what_is_left_beside_a_bare_container() -> None:
 
 def test_the_decision_row_counts_service_and_tells_queueing_apart() -> None:
     found = [Served(0.0, 0.004)] * 99 + [Served(0.5, 0.018)] * 2
-    row = deciding.row(found)
+    row = deciding.row("gate decision p99", found)
     assert row.value == pytest.approx(18.0)
     assert row.holds is True
     assert "queueing apart: p99 500.0 ms" in row.against

@@ -48,6 +48,14 @@ def test_what_a_new_version_allows_is_said_in_words(files: tuple[str, str], sand
     assert lines[-1] == "What allows more needs the signatures of both parties (V24)."
 
 
+def test_what_only_narrows_is_said_to_need_party_a_alone(files: tuple[str, str], sandbox: Sandbox) -> None:
+    new = Path(files[1])
+    new.write_text(new.read_text().replace(", serve_custom_tts]", "]", 1))
+    lines = sandbox("agreement", "diff", *files).out.splitlines()
+    assert "allows more 0, allows less 1" in lines[0]
+    assert lines[-1] == "It only narrows: Party A's signature alone will do (V24)."
+
+
 def test_the_other_way_round_it_allows_less_and_does_not_follow(
     files: tuple[str, str], sandbox: Sandbox
 ) -> None:

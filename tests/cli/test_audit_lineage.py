@@ -11,8 +11,10 @@ import httpx
 import pytest
 
 from sandbox import lineage
+from sandbox.cli.audit_lineage import Graph, describe
 from sandbox.cli.main import main
-from sandbox.gate import heritage, report, withdrawal
+from sandbox.gate.routes import report
+from sandbox.gate.subjects import heritage, withdrawal
 from sandbox.lineage import DatasetFact, ModelFact
 from sandbox.runs import Input
 from tests.cli.conftest import Gate, Sandbox
@@ -133,3 +135,17 @@ def test_what_is_not_there_is_one_clear_error(
 ) -> None:
     said = sandbox("audit", "lineage", *asked)
     assert said.code == code and says in said.err
+
+
+def test_a_published_file_leads_to_the_base_that_was_made_of_it(
+    monkeypatch: pytest.MonkeyPatch, gate: Gate, sandbox: Sandbox
+) -> None:
+    file = Input("file", "9" * 64, "", "")
+    brought = grant("r-8bas", subjects=(), dataset=None, manifest_digest=None, inputs=(file,))
+    made = lineage.build([], [brought], [ModelFact("import-base", 1, "r-8bas")])
+    monkeypatch.setattr(heritage, "graph", lambda connection: made)
+    gate.answers["GET", "/v1/lineage"] = httpx.Response(200, json=report.graph(None))  # type: ignore[arg-type]
+    (told,) = [json.loads(sandbox("audit", "lineage", "--run", "r-8bas", "--json").out)]
+    assert told["from"] == [f"base:{'9' * 64}"] and [m["id"] for m in told["leads_to"]] == ["import-base@1"]
+    graph = Graph.read(report.graph(None))  # type: ignore[arg-type]
+    assert describe(graph, f"base:{'9' * 64}", {}) == "sha256:999999999999…  a published file, public"

@@ -28,7 +28,7 @@ REASONS = [
 def test_help_opens_with_an_example(sandbox: Sandbox) -> None:
     said = sandbox("--help")
     assert said.code == 0
-    assert said.out.splitlines()[2].strip() == "sandbox login eng.li"
+    assert said.out.splitlines()[2].strip() == "sandbox up"
 
 
 @pytest.mark.parametrize("noun", app.list_commands(click.Context(app)))

@@ -24,7 +24,7 @@ def wrong(folder: Path) -> str:
 def test_the_shipped_table_is_shown_case_by_case(sandbox: Sandbox) -> None:
     said = sandbox("policy", "test", str(CASES), "--agreement", AGREEMENT)
     assert said.code == 0, said.err
-    assert "18 of 18 cases as expected under dsa-2026-0001 v1" in said.out and "✘" not in said.out
+    assert "25 of 25 cases as expected under dsa-2026-0001 v1" in said.out and "✘" not in said.out
     assert "A trained engineer with access trains on people who consented" in said.out
     assert "purpose.not_for_dataset, consent.scope_missing" in said.out
 
@@ -36,13 +36,13 @@ def test_a_case_that_comes_out_otherwise_is_exit_code_6_and_says_why(
     assert said.code == 6
     assert "person.training_expired; expected permitted" in said.out
     assert "person.training_expired: eng.li: data-security ended 2026-11-30T00:00:00Z" in said.out
-    assert "17 of 18 cases as expected" in said.out
+    assert "24 of 25 cases as expected" in said.out
 
 
 def test_programs_get_one_object_a_case(tmp_path: Path, sandbox: Sandbox) -> None:
     said = sandbox("policy", "test", wrong(tmp_path), "--agreement", AGREEMENT, "--json")
     found = [json.loads(line) for line in said.out.splitlines()]
-    assert said.code == 6 and len(found) == 18
+    assert said.code == 6 and len(found) == 25
     (differs,) = [one for one in found if not one["as_expected"]]
     assert differs == {
         "case": "The engineer's security training ended the day before",

@@ -72,6 +72,7 @@ def test_a_finished_run_tells_its_story_and_exits_0(
         "admitted",
         "isolated",
         "unlocked",
+        "training",
         "sealed",
         "settled",
     ]

@@ -25,6 +25,7 @@ from sandbox.vault.custody import Custody
 from sandbox.vault.minting import USES_BESIDES_KEYS, Minting, RunWrap
 from sandbox.vault.session import RUN_TOKEN, Session
 from tests.fakes.vault import FakeVault
+from tests.vault.test_credentials import dies
 
 ANNA, BEN = "spk_anna", "spk_ben0"
 
@@ -97,7 +98,7 @@ def test_keys_unwrap_for_a_run_and_its_credential_dies(world: World, dataset: st
     assert minted.wrap.token not in repr(minted)
     with world.session(minted.wrap.token) as session:
         assert {s: session.unwrap_data_key(dataset, s, wraps[s]) for s in wraps} == keys
-        assert world.gate.is_dead(minted.wrap.accessor)
+        dies(world.gate, minted.wrap.accessor)
         assert not world.gate.is_dead(minted.wrapped_accessor)
         session.revoke_self()
         assert world.gate.is_dead(minted.wrapped_accessor)

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from sandbox.errors import NotFound, NotPermitted, Usage
+from sandbox.errors import Conflict, NotFound, NotPermitted, Usage
 from tests.fakes.served import served, speak
 from tests.fakes.studio import STEWARD, consent, facts, upload, wave
 
@@ -63,7 +63,9 @@ def test_a_first_password_is_answered_once(steward):
     person = {"person": "eng.li", "party": "B", "roles": ["ml_engineer"], "nda": {"expires": "2029-01-10"},
               "training": {"course": "x", "valid_until": "2027-01-12"}}  # fmt: skip
     assert steward.post("/v1/people", person, idempotency_key="k2")["password"]
-    assert "password" not in steward.post("/v1/people", person, idempotency_key="k2")
+    with pytest.raises(Conflict, match="told once"):
+        steward.post("/v1/people", person, idempotency_key="k2")
+    assert "password" not in steward.post("/v1/people", person, idempotency_key="k3")
 
 
 def test_a_stranger_is_refused_before_the_upload_is_read(socket, desk):
@@ -92,4 +94,4 @@ def test_an_unknown_dataset_is_not_found(steward):
 def test_identity_is_checked_on_every_route(desk):
     from sandbox.custodian.api import routes
 
-    assert [route.path for route in routes(desk) if route.open] == ["/v1/health"]
+    assert [route.path for route in routes(desk) if route.open] == ["/v1/health", "/healthz", "/readyz"]

@@ -139,22 +139,32 @@ def test_the_loop_goes_on_after_a_fault_and_waits_as_it_is_told(monkeypatch):
 
 
 def test_a_consent_takes_effect_within_a_moment_of_real_time(desk, monkeypatch):
-    """The issue's bound is 60 s."""
-    began = time.time()
-    running = lambda _: NOW + timedelta(seconds=time.time() - began)  # noqa: E731
-    monkeypatch.setattr(type(desk.clock), "__call__", running)
+    """The issue's bound is 60 s. A busy machine is late by itself: what was waited for is held to it."""
     two_voices(desk, expires=(NOW + timedelta(seconds=2)).isoformat())
-    stop = threading.Event()
+    began = time.monotonic()
+    running = lambda _: NOW + timedelta(seconds=time.monotonic() - began)  # noqa: E731
+    monkeypatch.setattr(type(desk.clock), "__call__", running)
+    barred = lambda: desk.vault.policies["digits/train"] == [ANNA]  # noqa: E731
+    waits = list[float]()
+
+    class Stop(threading.Event):
+        def wait(self, timeout=None):
+            if not barred():
+                waits.append(timeout)
+            return super().wait(timeout)
+
+    stop = Stop()
     thread = threading.Thread(target=keep_time, args=(Clockwork(desk).look, stop), daemon=True)
     thread.start()
     try:
-        while desk.vault.policies["digits/train"] != [ANNA]:
-            assert time.time() - began < 10
+        while not barred():
+            assert time.monotonic() - began < 60
             time.sleep(0.01)
+        took = time.monotonic() - began
     finally:
         stop.set()
-        thread.join(5)
-    assert 1.9 < time.time() - began < 4
+        thread.join(60)
+    assert took > 1.9 and sum(waits) < 2.1
 
 
 def test_at_the_end_of_the_period_told_nothing_opens_and_the_steward_is_told(desk):
@@ -171,7 +181,7 @@ def test_at_the_end_of_the_period_told_nothing_opens_and_the_steward_is_told(des
     (found,) = due(desk)
     assert (found.dataset, found.what, found.subjects) == ("digits", "destroy", (ANNA, BEN))
     assert found.ended == found.destroy_by == "2027-01-31T15:59:59Z"
-    assert list_datasets(desk, STEWARD)["items"][0]["over"] is True
+    assert list_datasets(desk, STEWARD, {})["items"][0]["over"] is True
 
 
 def test_what_is_due_is_destroyed_by_the_erasure_of_everybody_in_it(desk):

@@ -26,12 +26,13 @@ from sandbox.sealing.storage import Folder
 from sandbox.vault import people
 from sandbox.vault.minting import USES_BESIDES_KEYS
 from sandbox.vault.session import Session
-from tests.fakes.agreement import agreement_yaml
+from tests.fakes.agreement import AHEAD, agreement_yaml, lasting
 from tests.fakes.studio import STEWARD, activation, consent
 from tests.vault.plugin import RealVault
 
 pytestmark = pytest.mark.needs_vault
 ANNA = "spk_anna"
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass
@@ -75,6 +76,10 @@ def running(real_vault: RealVault, tmp_path_factory: pytest.TempPathFactory) -> 
     (state / "app" / "configs").mkdir()
     (state / "app" / "configs" / "storage.yaml").write_text("sealed: local\n")
     (state / "app" / "configs" / "backup.yaml").write_text("snapshot_days: 30\n")
+    settings = (ROOT / "configs" / "gate.yaml").read_text()
+    assert "totp: required" in settings  # nobody enrols here
+    settings = settings.replace("totp: required", "totp: enrolled")
+    (state / "app" / "configs" / "gate.yaml").write_text(settings)
     (state / "app" / "ca.pem").write_text(real_vault.ca_pem)
     public = {
         "vault_addr": real_vault.addr,
@@ -93,7 +98,7 @@ def running(real_vault: RealVault, tmp_path_factory: pytest.TempPathFactory) -> 
             env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
         )
     try:
-        until = time.monotonic() + 30
+        until = time.monotonic() + 120
         while not (state / "custodian" / "api.sock").exists():
             assert process.poll() is None and time.monotonic() < until, (
                 state / "custodian" / "private" / "custodian.log"
@@ -103,7 +108,7 @@ def running(real_vault: RealVault, tmp_path_factory: pytest.TempPathFactory) -> 
             yield Custodian(state, process, real_vault, stack)
     finally:
         process.terminate()
-        assert process.wait(15) == 0
+        assert process.wait(60) == 0
 
 
 def test_real_speech_goes_through_the_whole_house(
@@ -114,8 +119,8 @@ def test_real_speech_goes_through_the_whole_house(
     assert (state / "custodian/private/first-login.json").stat().st_mode & 0o777 == 0o600
     assert not (state / "custodian/private/login.wrap").exists()
     approver = running.as_(STEWARD, first["password"])
-    approver.post("/v1/agreements", activation(agreement_yaml()))
-    approver.post("/v1/consents", {"consents": [consent(ANNA)]})
+    approver.post("/v1/agreements", activation(lasting(agreement_yaml())))
+    approver.post("/v1/consents", {"consents": [consent(ANNA, expires=AHEAD)]})
     assert gather_digits(tmp_path, ANNA) == 31
     lines = list(
         approver.stream(
@@ -161,11 +166,11 @@ def test_real_speech_goes_through_the_whole_house(
     assert {"seven", "eleven", "thousand"} <= set(texts)
 
     # An engineer and a stranger are told no; a withdrawal bars; an erasure ends it.
-    engineer = {"person": "eng.li", "party": "B", "roles": ["ml_engineer"], "nda": {"expires": "2029-01-10"},
-                "training": {"course": "x", "valid_until": "2027-01-12"}}  # fmt: skip
+    engineer = {"person": "eng.li", "party": "B", "roles": ["ml_engineer"], "nda": {"expires": AHEAD},
+                "training": {"course": "x", "valid_until": AHEAD}}  # fmt: skip
     password = approver.post("/v1/people", engineer)["password"]
     with pytest.raises(NotPermitted):
-        running.as_("eng.li", password).post("/v1/consents", {"consents": [consent(ANNA)]})
+        running.as_("eng.li", password).post("/v1/consents", {"consents": [consent(ANNA, expires=AHEAD)]})
     approver.post("/v1/consents", {"withdraw": {"dataset": "digits", "subject": ANNA}})
     for error in (KeyBarred, SealError):
         wrap, _ = gate.mint_run("digits", "train", "r-7f3m", "g-91ad", uses=uses, ttl_s=120, wrap_ttl_s=60)

@@ -26,7 +26,7 @@ from sandbox.deployment.backup.making import make
 from sandbox.deployment.backup.restoring import Restoring, restore, unfinished
 from sandbox.deployment.places import Places
 from sandbox.deployment.programs import server
-from sandbox.deployment.settings import Settings
+from sandbox.deployment.settings import Settings, free_port
 from sandbox.deployment.vault_bootstrap import bootstrap
 from sandbox.deployment.vault_login import write_login
 from sandbox.deployment.vault_server import VaultServer, start_server, stop
@@ -36,7 +36,7 @@ from sandbox.sealing.reader import read_wraps
 from sandbox.vault.custody import Custody
 from tests.fakes.erasing import erase
 from tests.fakes.studio import STEWARD, consent, facts, make_desk, open_desk, upload, wave
-from tests.vault.plugin import TEMPLATES, free_port
+from tests.vault.plugin import TEMPLATES
 
 pytestmark = pytest.mark.needs_vault
 ME = users.one_user(os.getuid(), os.getgid())

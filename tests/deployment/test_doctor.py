@@ -111,7 +111,9 @@ def test_a_program_that_fails_is_quoted_not_its_command_line(
     places: Places, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> list[Live]:
-        raise subprocess.CalledProcessError(125, ["podman", "ps", "--filter=label=x"], "", "Error: no space\n")
+        raise subprocess.CalledProcessError(
+            125, ["podman", "ps", "--filter=label=x"], "", "Error: no space\n"
+        )
 
     monkeypatch.setattr(containers, "live", fail)
     says = bad(examine(places))["engine"].says

@@ -10,7 +10,7 @@ import pytest
 
 from sandbox.demo import speech
 from sandbox.demo.attempts import AUDITOR, ENGINEER, STEWARD
-from sandbox.demo.story import APPROVER, CONSENT, REVIEWERS, Stage
+from sandbox.demo.story import APPROVER, CONSENT, REVIEWERS, SEASON, Stage
 from tests.e2e.conftest import Stack
 from tests.e2e.running import QUIET, Runs
 
@@ -39,7 +39,7 @@ def keys(stage: Stage, stack: Stack) -> Path:
         stack.must(PARTY_A, "agreement", "sign", str(file), "--key", str(desk / f"party-{party}.key"))
     pubs = ("--party-a-key", str(desk / "party-a.pub"), "--party-b-key", str(desk / "party-b.pub"))
     stack.must(APPROVER, "agreement", "activate", str(file), *pubs)
-    until = ("--purpose", "train", "--until", "2026-12-31T23:59:59+08:00")
+    until = ("--purpose", "train", "--until", SEASON)
     stack.must(APPROVER, "access", "grant", ENGINEER, "--dataset", DATASET, *until)
     return desk
 

@@ -27,7 +27,7 @@ def test_nobody_comes_back(runs: Runs, tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.chdir(tmp_path)  # certificates and the list are written beside the caller
     stack.must(OPERATOR, "backup", "key", str(tmp_path / "seal.key"))
     stack.must(OPERATOR, "backup", "make", str(tmp_path / "before"))
-    slow = {"steps": 400, "sleep_ms": 100, "attempts": False}
+    slow = {"steps": 10_000, "sleep_ms": 100, "attempts": False}
     path = runs.stage.config("probe", dataset="voices", parameters=slow)
     recipes = str(runs.stage.source / "recipes")
     run = str(stack.must(ENGINEER, "run", str(path), "--recipes", recipes, "--detach").last["run"])

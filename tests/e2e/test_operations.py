@@ -63,13 +63,13 @@ def test_up_again_changes_nothing(stack: Stack) -> None:
     started = time.monotonic()
     stack.must(OPERATOR, "up")
     assert {name: stack.pid(name) for name in SERVICES} == before
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 60
 
 
 def test_a_supervisor_killed_without_warning_leaves_no_orphan_and_up_goes_on(stack: Stack) -> None:
     children = [stack.until_ready(name) for name in SERVICES]
     os.kill(holder(stack.places.supervisor_lock), signal.SIGKILL)
-    end = time.monotonic() + 30
+    end = time.monotonic() + 120
     while any(_lives(pid) for pid in children):
         assert time.monotonic() < end, "a service outlived its supervisor"
         time.sleep(0.1)
@@ -90,15 +90,18 @@ def test_down_stops_all_and_up_finds_everything_again(stack: Stack) -> None:
 
 def test_an_interrupt_in_the_middle_of_up_leaves_something_that_up_can_finish(stack: Stack) -> None:
     stack.must(OPERATOR, "down")
+    # a shell that started these tests in the background had every child ignore the interrupt
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(
         stack.house._argv(["up"]), env=stack.house._environment(OPERATOR), stdout=subprocess.DEVNULL
     )
-    deadline = time.monotonic() + 30
+    signal.signal(signal.SIGINT, before)
+    deadline = time.monotonic() + 120
     while holder(stack.places.supervisor_lock) == 0:  # from here on there is something to take back
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
-    assert process.wait(60) == 130
+    assert process.wait(180) == 130
     assert holder(stack.places.supervisor_lock) == 0
     stack.must(OPERATOR, "up")
 

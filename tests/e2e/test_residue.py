@@ -81,7 +81,7 @@ def test_after_a_run_nothing_is_left(runs: Runs, canary: Canary, outside: list[P
 def test_after_a_container_was_killed_in_training_nothing_is_left(
     runs: Runs, canary: Canary, outside: list[Path]
 ) -> None:
-    run = runs.start(steps=400, sleep_ms=50)
+    run = runs.start(steps=10_000, sleep_ms=50)
     row = runs.until(run, "training")
     keeper = int(row["pid"])
     (trainer,) = children(keeper)

@@ -56,7 +56,7 @@ def test_a_recipe_that_misbehaves_gets_nothing_out(runs: Runs, name: str, code: 
 
 @pytest.mark.parametrize("moment", ["started", "ordered", "unlocked", "training", "metric"])
 def test_a_container_killed_at_any_moment_leaves_nothing(runs: Runs, moment: str) -> None:
-    run = runs.start(steps=400, sleep_ms=50)
+    run = runs.start(steps=10_000, sleep_ms=50)
     row = runs.until(run, moment if moment != "metric" else "training", "training")
     while moment == "metric" and row["points"] < 3:
         row = runs.row(run)
@@ -73,7 +73,7 @@ def test_a_run_that_is_killed_by_a_person_ends_at_once(runs: Runs) -> None:
     asked = time.monotonic()
     runs.stack.must(ENGINEER, "runs", "kill", run)
     shown = runs.settled(run)
-    assert shown["outcome"] == "killed" and time.monotonic() - asked < 20
+    assert shown["outcome"] == "killed" and time.monotonic() - asked < 90  # its own limit is five minutes
     runs.leaves_nothing(shown)
 
 
@@ -90,15 +90,16 @@ def test_a_gate_killed_in_training_comes_back_and_the_run_goes_on(runs: Runs) ->
 
 
 def test_a_trainer_that_races_the_keeper_for_the_door_loses_and_is_seen(runs: Runs) -> None:
-    run = runs.start(steps=250, sleep_ms=100, misbehave="knock")
+    run = runs.start(steps=2_500, sleep_ms=100, misbehave="knock")
     runs.until(run, "training")
-    for _ in range(5):  # who comes first is a race: a keeper that did leaves the trainer waiting, unheard
+    for _ in range(8):  # who comes first is a race: a keeper that did leaves the trainer waiting, unheard
         before = runs.stack.until_ready("gate")
         os.kill(before, signal.SIGKILL)
         runs.stack.until_ready("gate", other_than=before)
         time.sleep(1.0)
         if "door.foreign_peer" in runs.incidents(run):
             break
+    runs.stack.ask(ENGINEER, "runs", "stop", run)  # enough was seen; one that is over already is refused it
     shown = runs.settled(run)
     assert shown["outcome"] == "finished", shown["failure"]
     assert "door.foreign_peer" in runs.incidents(run)
@@ -106,7 +107,7 @@ def test_a_trainer_that_races_the_keeper_for_the_door_loses_and_is_seen(runs: Ru
 
 
 def test_while_it_trains_a_run_is_alone_and_holds_no_secret(runs: Runs) -> None:
-    run = runs.start(steps=100, sleep_ms=100)
+    run = runs.start(steps=10_000, sleep_ms=100)
     row = runs.until(run, "training")
     keeper = int(row["pid"])
     (trainer,) = children(keeper)
@@ -160,13 +161,13 @@ def test_who_may_not_gets_every_reason_and_nothing_starts(runs: Runs) -> None:
     assert {"person.nda_expired", "access.expired"} <= set(answer.reasons())
 
 
-def test_no_plaintext_is_left_anywhere(runs: Runs, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_no_plaintext_is_left_anywhere(runs: Runs) -> None:
     """Speech, transcripts and weights: in the state, MLflow's store, logs and /tmp; a planted one is found."""
     work = runs.stage.work
     wanted = [need for name in ("digits", "voices") for need in of_corpus(work / "speech" / name, every=8)]
     places = [runs.stack.house.state, Path("/dev/shm"), Path("/tmp")]
-    own = tmp_path_factory.getbasetemp().parent  # other tests' recordings; and public speech is public
-    skip = [runs.stack.places.venv, runs.stack.places.public_set, work, own]
+    sessions = Path("/tmp").glob("vs-*")  # recordings of tests beside this one; and public speech is public
+    skip = [runs.stack.places.venv, runs.stack.places.public_set, work, *sessions]
     found = scan([folder("here", *places, skip=skip)], wanted)
     assert list(found.findings) == [] and found.bytes > 1_000_000
     assert scan([folder("speech", work / "speech")], wanted).findings
@@ -174,13 +175,13 @@ def test_no_plaintext_is_left_anywhere(runs: Runs, tmp_path_factory: pytest.Temp
 
 def test_a_withdrawn_consent_stops_the_run_that_holds_the_voice_and_the_next_one(runs: Runs) -> None:
     path = runs.stage.config(
-        "probe", dataset="voices", parameters={"steps": 400, "sleep_ms": 100, "attempts": False}
+        "probe", dataset="voices", parameters={"steps": 10_000, "sleep_ms": 100, "attempts": False}
     )
     recipes = str(runs.stage.source / "recipes")
     run = str(runs.stack.must(ENGINEER, "run", str(path), "--recipes", recipes, "--detach").last["run"])
     runs.until(run, "training")
     runs.stack.must(STEWARD, "consent", "withdraw", "spk_19c0", "--dataset", "voices")
-    shown = runs.settled(run, limit_s=30)
+    shown = runs.settled(run)
     assert shown["outcome"] == "killed" and shown["killed_by"] == "gate"
     again = runs.stack.ask(ENGINEER, "run", str(path), "--recipes", recipes)
     assert again.code == 3 and "consent.withdrawn" in again.reasons()
@@ -198,7 +199,7 @@ def test_an_erased_voice_taints_its_models_and_stays_unreadable(
         *("--recipes", str(runs.stage.source / "recipes")),
     )
     assert refused.code == 3 and "subject.erased" in refused.reasons()
-    end = time.monotonic() + 20
+    end = time.monotonic() + 90
     while time.monotonic() < end and not _tainted(runs, str(made["id"])):
         time.sleep(0.5)
     assert _tainted(runs, str(made["id"]))

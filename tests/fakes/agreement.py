@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from sandbox.policy.agreement import sign_agreement
@@ -10,6 +12,13 @@ from sandbox.statements import Ed25519Signer
 PARTY_A = Ed25519Signer(Ed25519PrivateKey.generate())
 PARTY_B = Ed25519Signer(Ed25519PrivateKey.generate())
 _DIGEST = "4" * 64
+#: For programs that have the machine's clock: an end that lies ahead, whatever year it is.
+AHEAD = f"{datetime.now(UTC).year + 1}-01-31T23:59:59+08:00"
+
+
+def lasting(data: bytes) -> bytes:
+    """The agreement, ending then instead."""
+    return data.replace(b"2027-01-31T23:59:59+08:00", AHEAD.encode())
 
 
 def agreement_yaml(
@@ -20,7 +29,9 @@ def agreement_yaml(
     model: str = "entrusted",
     complete: str = "true",
     intake: str = "direct",
+    purposes: str = "train, test",
 ) -> bytes:
+    fine_tuning = "  - {id: optimise, dpv: [ai:ModelTraining]}\n" if "optimise" in purposes else ""
     return f"""\
 apiVersion: voice-sandbox/v1alpha1
 kind: DataSecurityAgreement
@@ -50,7 +61,7 @@ purposes:
   - {{id: train, dpv: [ai:ModelTraining]}}
   - {{id: test, dpv: [dpv:ResearchAndDevelopment]}}
   - {{id: evaluate, dpv: [dpv:ServiceOptimisation]}}
-prohibitions: [speaker_identification]
+{fine_tuning}prohibitions: [speaker_identification]
 datasets:
   - id: {dataset}
     categories: [speech_sample, text]
@@ -62,7 +73,7 @@ datasets:
       {{purpose: true, method: true, retention: true, recipient_named: true, necessity_and_impact: true,
        sha256: {_DIGEST}}}
     impact_assessment: {{sha256: {_DIGEST}, approved_on: 2026-01-25, kept_until: 2029-01-25}}
-    purposes: [train, test]
+    purposes: [{purposes}]
     retention: {{until: 2027-01-31T23:59:59+08:00, on_expiry: destroy, grace: P0D}}
     storage: {{regions: [CN-AH]}}
     intake: {intake}

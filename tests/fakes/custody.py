@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sandbox.consignment.envelope import draw_private
-from sandbox.errors import Conflict, EvidenceMismatch
+from sandbox.errors import Conflict, CredentialError, EvidenceMismatch, NotFound
 from sandbox.vault.heads import Kept
 from tests.fakes.keys import Keys
 
@@ -22,6 +22,8 @@ class FakeCustody(Keys):
     disabled: set[str] = field(default_factory=set)
     derivatives: set[str] = field(default_factory=set)
     intake: bytes = field(default_factory=draw_private)
+    factors: dict[str, bool] = field(default_factory=dict)  # person -> whether the one code is unused
+    subjects: dict[str, str] = field(default_factory=dict)  # of the identity provider -> person
 
     def head(self, dataset: str) -> Kept:
         return self.heads.get(f"datasets/{dataset}", Kept({}, 0))
@@ -60,6 +62,37 @@ class FakeCustody(Keys):
     def add_person(self, name: str, password: str) -> None:
         self.people[name] = password
         self.disabled.discard(name)
+
+    def map_subject(self, name: str, subject: str) -> None:
+        if self.subjects.setdefault(subject, name) != name:
+            raise Conflict("somebody else's", code="oidc.subject_taken")
+
+    def has_factor(self, name: str) -> bool:
+        return name in self.factors
+
+    def code_fits(self, name: str, code: str) -> bool:
+        """A factor's only code is 123456, good once."""
+        if name not in self.factors:
+            raise NotFound("no second factor", code="totp.not_enrolled")
+        if code != "123456":
+            return False
+        if not self.factors[name]:
+            raise CredentialError("shown before", code="totp.used")
+        self.factors[name] = False
+        return True
+
+    def draw_factor(self, name: str) -> str:
+        if name in self.factors:
+            raise Conflict("has one", code="totp.enrolled")
+        return f"otpauth://totp/voice-sandbox:{name}?secret=GEZDGNBVGY3TQOJQ&issuer=voice-sandbox"
+
+    def confirm_factor(self, name: str, address: str, code: str) -> bool:
+        if code == "123456":
+            self.factors[name] = True
+        return code == "123456"
+
+    def drop_factor(self, name: str) -> None:
+        self.factors.pop(name, None)
 
     def intake_key(self) -> bytes:
         return self.intake

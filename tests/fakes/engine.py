@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import queue
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -100,6 +100,13 @@ class FakeEngine:
         self._work()
         if run in self.containers:
             self.containers[run].end(ExitClass.KILLED)
+
+    def strike(self, runs: Sequence[str]) -> list[str]:
+        self._work()
+        for run in runs:
+            if run in self.containers:
+                self.containers[run].end(ExitClass.KILLED)
+        return []
 
     def wait(self, run: str, timeout_s: float | None = None) -> ExitClass:
         found = self.containers.get(run)

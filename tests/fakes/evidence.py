@@ -155,6 +155,7 @@ class Book:
                 one.model.id,
                 one.model.id.replace("@", "/"),
                 model_facts(one.grant, one.grant_digest, one.model, one.taint),
+                description=one.card(),
             )
             for one in expected
             if one.model is not None

@@ -7,6 +7,8 @@ from typing import Any
 
 from sandbox.errors import Unreachable
 
+HANG_S = 60.0
+
 
 class Hanging:
     """Stands before ``hand``. ``hanging`` is set once a call waits; ``release`` lets all of them go on."""
@@ -25,7 +27,7 @@ class Hanging:
 
         def waits(*args: Any, **kwargs: Any) -> Any:
             self.hanging.set()
-            if not self._released.wait(20):
+            if not self._released.wait(HANG_S):
                 raise Unreachable(f"{call} hung")
             return effect(*args, **kwargs)
 

@@ -53,6 +53,9 @@ class Keeper:
             for path, wrap in order.artifacts.items():
                 self.keys[path] = session.unwrap_artifact_key(wrap.token, NEW_KEY + grant.agreement)
             for item in grant.inputs:
+                if item.public:
+                    self.inputs[item.path] = Path(self._container.spec.inputs or "", item.path).read_bytes()
+                    continue
                 key = session.unwrap_artifact_key(
                     order.inputs[item.path].token, OPEN_KEY + grant.agreement
                 ).key
@@ -117,7 +120,7 @@ class Keeper:
 
 
 def behaving(
-    vault: FakeVault, keys: list[PublicKey], script: Script, patience_s: float = 5.0
+    vault: FakeVault, keys: list[PublicKey], script: Script, patience_s: float = 60.0
 ) -> Callable[[Container], None]:
     """The program of a container whose keeper follows ``script``."""
 

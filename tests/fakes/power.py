@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
-from sandbox.gate.store import Store
-from sandbox.gate.tables import runs, settlements
+from sandbox.gate.database.store import Store
+from sandbox.gate.database.tables import runs, settlements
 
 T = TypeVar("T")
 
@@ -84,13 +84,15 @@ class WiredStore(Store):
         return super().read(work)
 
 
-_FIRST: list[Engine] = []
+_FIRST: dict[str, Engine] = {}
 
 
 def _compile_once(engine: Engine) -> None:
-    """Every test has a database of its own; the same statements are compiled for the first of them only."""
-    _FIRST[:] = _FIRST or [engine]
-    engine.dialect, engine._compiled_cache = _FIRST[0].dialect, _FIRST[0]._compiled_cache
+    """Every test has a database of its own; the same statements are compiled for the first of their kind only."""
+    first = _FIRST.setdefault(engine.dialect.name, engine)
+    if engine.dialect.name == "sqlite":
+        engine.dialect = first.dialect
+        engine._compiled_cache = first._compiled_cache
 
 
 def _marks(connection: Connection) -> set[str]:

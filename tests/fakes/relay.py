@@ -59,9 +59,9 @@ class Relay:
                 if not piece:
                     return
                 came += piece
-            time.sleep(self.delay_s)
             head, _, body = came.partition(b"\r\n\r\n")
-            plan = self.meddle(head)
+            plan = self.meddle(head)  # as they come: one that is given up meanwhile takes no later one's place
+            time.sleep(self.delay_s)
             if plan.answer is not None:
                 client.sendall(plan.answer)
                 return

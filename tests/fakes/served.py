@@ -16,6 +16,7 @@ from sandbox.custodian.api import routes
 from sandbox.custodian.desk import Desk
 from sandbox.service import Caller, application
 from sandbox.service.idempotency import KeptAnswers
+from sandbox.service.second_factor import FreshCodes
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,10 @@ class Name:
 
 @contextlib.contextmanager
 def served(desk: Desk, socket: Path) -> Iterator[Path]:
-    app = application(routes(desk), lambda bearer: Caller(bearer, 2e9), KeptAnswers(":memory:"))
+    codes = FreshCodes(desk.vault, lambda: False)
+    app = application(
+        routes(desk), lambda bearer: Caller(bearer, 2e9), KeptAnswers(":memory:"), prove=codes.prove
+    )
     server = uvicorn.Server(uvicorn.Config(app, uds=str(socket), log_config=None, lifespan="off", ws="none"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

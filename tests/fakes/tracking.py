@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from sandbox.errors import SandboxError
 from sandbox.runs import Grant, Outcome
-from sandbox.tracking import tags
+from sandbox.tracking import card, tags
 from sandbox.tracking.reconcile import Actual, Difference, Shown, SignedRun, compare
 from sandbox.tracking.tags import ModelRecord
 from sandbox.tracking.view import Point
@@ -24,6 +24,7 @@ class FakeTracking:
     facts: dict[str, Mapping[str, str]] = field(default_factory=dict)
     taints: dict[str, str] = field(default_factory=dict)
     withdrawn: dict[str, str] = field(default_factory=dict)  # model -> whose consents
+    frozen: dict[str, str] = field(default_factory=dict)  # model -> the incidents that hold it
     digests: dict[str, str] = field(default_factory=dict)  # run -> its grant's
     records: dict[str, ModelRecord] = field(default_factory=dict)
     fault: SandboxError | None = None
@@ -58,6 +59,12 @@ class FakeTracking:
         self._answer()
         self.withdrawn[model] = whose
 
+    def mark_frozen(self, run: str, model: str, incidents: str) -> None:
+        self._answer()
+        self.frozen.pop(model, None)
+        if incidents:
+            self.frozen[model] = incidents
+
     def survey(self) -> Actual:
         """Everything that was told, as it would be shown."""
         models = tuple(self._model(name, run) for name, run in self.models.items())
@@ -72,6 +79,7 @@ class FakeTracking:
                 self.register_model(place, one.grant, one.grant_digest, one.model, one.taint)
                 if one.withdrawn:
                     self.withdrawn[one.model.id] = one.withdrawn
+                self.mark_frozen(one.grant.run, one.model.id, one.frozen)
             if one.outcome is not None:
                 self.settle_run(place, one.outcome, one.settled)
         return compare(signed, self.survey())
@@ -80,14 +88,14 @@ class FakeTracking:
         grant, digest, place = self.runs[run], self.digests[run], f"ml-{run}"
         model = next((name for name, made_by in self.models.items() if made_by == run), run)
         facts = {**tags.governance(grant, digest, self.taints.get(model, "")), **self.facts.get(place, {})}
-        facts |= tags.withdrawal(self.withdrawn.get(model, ""))
+        facts |= tags.withdrawal(self.withdrawn.get(model, "")) | tags.freeze(self.frozen.get(model, ""))
         status = self.outcomes[place].name if place in self.outcomes else "RUNNING"
         return Shown(run, place, facts, tags.params(grant, digest), status=status)
 
     def _model(self, name: str, run: str) -> Shown:
-        marks = (self.taints.get(name, ""), self.withdrawn.get(name, ""))
+        marks = (self.taints.get(name, ""), self.withdrawn.get(name, ""), self.frozen.get(name, ""))
         facts = tags.model_facts(self.runs[run], self.digests[run], self.records[name], *marks)
-        return Shown(name, name, facts)
+        return Shown(name, name, facts, description=card.text(self.runs[run], self.records[name]))
 
     def _answer(self) -> None:
         if self.fault is not None:

@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from tests.faults import drill, play, races
+from tests.faults import drill, kills, live, play, races
 from tests.faults.ground import quick
 from tests.faults.kinds import KINDS
 from tests.faults.matrix import Case, matrix, telling
@@ -34,6 +34,7 @@ BESIDE = 3
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="tests.faults", description=__doc__)
     parser.add_argument("--each", type=int, default=0, help="only so many points of each kind (0: all)")
+    parser.add_argument("--drill", type=Path, help="the report of `make drill`, whose row belongs here")
     parser.add_argument("--out", type=Path, default=Path("build/faults.json"))
     given, console, began = parser.parse_args(argv), Console(highlight=False), time.monotonic()
     given.out.unlink(missing_ok=True)  # one that fails leaves no old result behind
@@ -49,6 +50,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"{len(races.RACES)} races and a drill follow"
         )
         rows = _all(founded, cases, console)
+    if given.drill is not None:
+        rows.append(live.row(json.loads(given.drill.read_text())))
     given.out.parent.mkdir(parents=True, exist_ok=True)
     given.out.write_text(json.dumps([asdict(row) for row in rows], indent=1, ensure_ascii=False) + "\n")
     _show(rows, console)
@@ -76,6 +79,10 @@ def _rows(founded: World, cases: Sequence[Case]) -> Iterator[Row]:
         yield from pool.map(lambda case: play.play(founded, *case), cases)
     for name in races.RACES:
         yield races.play(founded, name)
+    with ThreadPoolExecutor(BESIDE) as pool:
+        for scope in kills.SCOPES:
+            found = kills.cases(kills.record(founded, scope))
+            yield from pool.map(lambda case, scope=scope: kills.play(founded, scope, *case), found)  # type: ignore[misc]
     yield drill.play(founded)
 
 
@@ -84,7 +91,7 @@ def _show(rows: Sequence[Row], console: Console) -> None:
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     for name in ("", "fault", "points", "hold", "times"):
         table.add_column(name, justify="right" if name in ("points", "hold") else "left")
-    for name in (*(kind.name for kind in KINDS), *races.RACES, drill.NAME):
+    for name in dict.fromkeys((*(kind.name for kind in KINDS), *races.RACES, *(row.fault for row in rows))):
         its = [row for row in rows if row.fault == name]
         held = sum(row.holds for row in its)
         mark = "[green]✔[/green]" if held == len(its) else "[red]✘[/red]"

@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterator, Mapping
 import sqlalchemy as sa
 
 from sandbox import audit
-from sandbox.gate import log, report
+from sandbox.gate.database.tables import budget
 from sandbox.gate.gate import Gate
-from sandbox.gate.invariants import broken
-from sandbox.gate.states import UNLOCKED_ON
-from sandbox.gate.tables import budget
+from sandbox.gate.ledger import log
+from sandbox.gate.ledger.invariants import broken
+from sandbox.gate.routes import report
+from sandbox.gate.runs.states import UNLOCKED_ON
 from sandbox.runs import RunState
 from sandbox.tracking.reconcile import compare
 from sandbox.tracking.signed import signed_runs

@@ -6,15 +6,15 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from sandbox.gate import incident
-from sandbox.gate.states import FINAL
+from sandbox.gate.incidents import kill
+from sandbox.gate.runs.states import FINAL
 from sandbox.runs import RunState
 from tests.faults import checks
 from tests.faults.ground import END_S, own_world, to_the_end, wired
 from tests.faults.play import Row
 from tests.faults.wires import Wires
 from tests.gate import scripts
-from tests.gate.world import OPERATOR, World, admit, reaches, row, until
+from tests.gate.world import AGREEMENT, OPERATOR, World, admit, reaches, row, until
 
 RUNS = 20
 STOPPED_MS = 5_000  # every container gone and every credential dead, of all twenty
@@ -46,7 +46,7 @@ def _drilled(world: World, times: dict[str, int]) -> list[str]:
         until(true, END_S)
         times[what] = round((time.monotonic() - began) * 1000)
 
-    said = incident.stop(gate.house, "all", OPERATOR)
+    said = kill.stop(gate.house, f"agreement:{AGREEMENT}", OPERATOR)
     mark("answered")
     mark("containers gone", lambda: not world.engine.list())
     mark("settled", lambda: all(RunState(row(gate, run).state) in FINAL for run in found))

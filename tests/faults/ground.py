@@ -10,9 +10,9 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest.mock import patch
 
-from sandbox.gate import chronicle, conversation, supervision, watch
+from sandbox.gate.database.tables import runs
 from sandbox.gate.gate import Gate, build
-from sandbox.gate.tables import runs
+from sandbox.gate.runs import chronicle, conversation, supervision, watch
 from sandbox.isolation import doors
 from sandbox.runs import ExitClass, RunState
 from sandbox.vault.minting import Minting
@@ -87,7 +87,7 @@ def _end_all(world: World) -> None:
         container.end(ExitClass.NONZERO)
 
 
-def paced(wires: Wires) -> Script:
+def paced(wires: Wires, told_s: float = TOLD_S) -> Script:
     """Every frame is stored before the next one is said, and metrics are told before an artifact comes."""
 
     def script(keeper: Keeper) -> None:
@@ -100,7 +100,7 @@ def paced(wires: Wires) -> Script:
         keeper.say = say  # type: ignore[method-assign]
         begin(keeper)
         keeper.metric(2)
-        _until_told(keeper, wires)
+        _until_told(keeper, wires, told_s)
         for artifact in keeper.grant.artifacts:
             step = artifact.steps[0] if artifact.steps else 0
             keeper.artifact(artifact.path, step, json.dumps([keeper.grant.run, step]).encode())
@@ -109,8 +109,8 @@ def paced(wires: Wires) -> Script:
     return script
 
 
-def _until_told(keeper: Keeper, wires: Wires) -> None:
-    deadline = time.monotonic() + TOLD_S
+def _until_told(keeper: Keeper, wires: Wires, told_s: float) -> None:
+    deadline = time.monotonic() + told_s
     while not (wires.told.is_set() or wires.off.is_set()) and time.monotonic() < deadline:
         keeper._container.check()
         time.sleep(0.01)

@@ -14,7 +14,7 @@ from tests.fakes.vault import refuse
 from tests.faults.record import Point
 from tests.faults.wires import LAUNCHER, STORE, TRACKING, VAULT, Act, Step, Wires, silence, timeout
 
-HANG_S = 20.0
+HANG_S = 60.0
 
 
 class Then(Enum):

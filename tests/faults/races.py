@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 
-from sandbox.gate import api
+from sandbox.gate.database.tables import leases
 from sandbox.gate.gate import Gate
-from sandbox.gate.tables import leases
+from sandbox.gate.routes import api
 from sandbox.runs import RunState
 from tests.fakes.keeper import SLICE_S, Keeper, begin
 from tests.faults import checks

@@ -32,7 +32,7 @@ def record(founded: World) -> tuple[Point, ...]:
             passed.append((site, admitted, alive))
 
         wires.seen = seen
-        world.script = paced(wires)
+        world.script = paced(wires, told_s=15.0)  # it is told, however busy the machine is
         gate.supervision.begin(admit(gate))
         to_the_end(world, gate)
         (run,) = runs_of(gate)

@@ -6,8 +6,9 @@ import json
 
 import pytest
 
-from sandbox.gate import budget, settle
-from sandbox.gate.supervision import Supervision, Supervisor
+from sandbox.gate.ledger import budget
+from sandbox.gate.runs import settle
+from sandbox.gate.runs.supervision import Supervision, Supervisor
 from tests.faults import __main__ as program
 from tests.faults import drill, play, races
 from tests.faults.kinds import KINDS

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from sqlalchemy.engine import Connection
 
 from sandbox.errors import SandboxError, Unreachable, VaultUnreachable
-from sandbox.gate.store import Store
+from sandbox.gate.database.store import Store
 from tests.fakes import power
 from tests.fakes.power import PowerCut
 from tests.fakes.vault import Conversation, FakeVault

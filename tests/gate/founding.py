@@ -29,12 +29,12 @@ from tests.gate.world import (
 )
 
 
-def found(state: Path) -> World:
+def found(state: Path, database: str = "", purposes: str = "train, test") -> World:
     """Parties, people, consents, a sealed dataset of two voices, two approved recipes."""
     clock = Clock()
-    world = World(state, FakeVault(lambda: clock().timestamp()), clock)
+    world = World(state, FakeVault(lambda: clock().timestamp()), clock, database=database)
     (state / "custodian").mkdir(parents=True)
-    desk = open_desk(world.desk)
+    desk = open_desk(world.desk, purposes=purposes)
     for name, roles in {
         ENGINEER: ["ml_engineer"],
         OTHER: ["ml_engineer"],
@@ -46,7 +46,7 @@ def found(state: Path) -> World:
     grant_access(
         desk,
         STEWARD,
-        {"person": ENGINEER, "dataset": DATASET, "purposes": ["train", "test"], "until": "2026-12-31"},
+        {"person": ENGINEER, "dataset": DATASET, "purposes": purposes.split(", "), "until": "2026-12-31"},
     )
     import_consents(desk, STEWARD, [consent(ANNA), consent(BEN)])
     list(seal_upload(desk, STEWARD, upload([(facts(0, ANNA), wave(0)), (facts(1, BEN), wave(1))])))
@@ -55,11 +55,12 @@ def found(state: Path) -> World:
         digest = gate.house.recipes.submit(sent(recipe), ENGINEER)["digest"]
         for reviewer in REVIEWERS:
             gate.house.recipes.approve(digest, "", reviewer)
+    gate.images.approve(world.settings.image_id, REVIEWERS[0])
     world.close()
     return world
 
 
-def copied(founded: World, state: Path) -> World:
+def copied(founded: World, state: Path, database: str = "") -> World:
     """The same installation again, on its own."""
     shutil.copytree(founded.state, state, dirs_exist_ok=True)
     clock = Clock(NOW)
@@ -67,7 +68,7 @@ def copied(founded: World, state: Path) -> World:
     for name in ("keys", "versions", "kept", "policies", "people", "tokens", "wraps"):
         setattr(vault, name, copy.deepcopy(getattr(founded.vault, name)))
     vault.signing = founded.vault.signing
-    return World(state, vault, clock)
+    return World(state, vault, clock, database=database)
 
 
 def _person(name: str, roles: list[str]) -> dict[str, Any]:

@@ -10,10 +10,11 @@ import sqlalchemy as sa
 
 from sandbox.custodian.status import set_status
 from sandbox.errors import Conflict, NotFound, Refused, Usage
-from sandbox.gate import budget, incident, log
-from sandbox.gate.admission import ATTEMPTS
-from sandbox.gate.tables import budget as ledger
-from sandbox.gate.tables import decisions, models, runs
+from sandbox.gate.database.tables import budget as ledger
+from sandbox.gate.database.tables import decisions, models, runs
+from sandbox.gate.deciding.admission import ATTEMPTS
+from sandbox.gate.incidents import incident, kill
+from sandbox.gate.ledger import budget, log
 from sandbox.policy import epsilon
 from sandbox.policy.decide import decide
 from sandbox.policy.facts import Facts
@@ -33,6 +34,8 @@ from tests.gate.world import (
     row,
     run_of,
 )
+
+pytestmark = pytest.mark.both_databases
 
 
 def rows(gate, table: sa.Table) -> list[Any]:
@@ -67,7 +70,7 @@ def test_a_decision_can_be_replayed(gate):
 
 def test_every_refusal_is_listed_and_nothing_is_reserved(world, gate):
     set_status(world.desk, STEWARD, AGREEMENT, "suspended")
-    incident.stop(gate.house, f"agreement:{AGREEMENT}", OPERATOR)
+    kill.stop(gate.house, f"agreement:{AGREEMENT}", OPERATOR)
     asked = request(purpose="optimise", subjects=(ANNA, "spk_nobody"), compute=Compute(time_limit_s=1 << 20))
     with pytest.raises(Refused) as refusal:
         gate.admission.ask(asked, OTHER)
@@ -151,12 +154,19 @@ def test_no_more_runs_live_than_the_machine_allows(gate):
     assert [reason.code for reason in refusal.value.reasons] == ["compute.busy"]
 
 
-SCOPES = ["all", f"agreement:{AGREEMENT}", "dataset:digits", f"recipe:{recipe_digest(HUM)}"]
+SCOPES = {
+    "agreement": f"agreement:{AGREEMENT}",
+    "dataset": "dataset:digits",
+    "recipe": f"recipe:{recipe_digest(HUM)}",
+    "person": "person:eng.li",
+    "subject": "subject:spk_anna",
+    "subject of a dataset": "subject:digits/spk_anna",
+}
 
 
-@pytest.mark.parametrize("scope", SCOPES, ids=["all", "agreement", "dataset", "recipe"])
+@pytest.mark.parametrize("scope", SCOPES.values(), ids=SCOPES)
 def test_while_an_incident_is_open_nothing_of_its_scope_is_admitted(gate, scope):
-    opened = incident.stop(gate.house, scope, OPERATOR)
+    opened = kill.stop(gate.house, scope, OPERATOR)
     with pytest.raises(Refused) as refusal:
         admit(gate)
     assert [(r.code, r.about) for r in refusal.value.reasons] == [("incident.open", scope)]
@@ -165,7 +175,7 @@ def test_while_an_incident_is_open_nothing_of_its_scope_is_admitted(gate, scope)
 
 
 def test_an_incident_elsewhere_refuses_nothing(gate):
-    incident.stop(gate.house, "dataset:voices", OPERATOR)
+    kill.stop(gate.house, "dataset:voices", OPERATOR)
     assert admit(gate)
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from sandbox.errors import NotFound, NotPermitted, Usage
-from sandbox.gate.api import routes
-from sandbox.gate.sessions import Sessions
+from sandbox.gate.console.sessions import Sessions
+from sandbox.gate.routes.api import routes
 from sandbox.service import Call, Caller, Reply
 from tests.fakes.studio import STEWARD
 from tests.gate.world import AUDITOR, ENGINEER, OPERATOR, OTHER, admit, ended, request, row, run_of
@@ -69,8 +69,8 @@ def test_nobody_else_stops_a_run(gate, ask, name):
 def test_an_incident_is_the_operators(gate, ask):
     for name in (ENGINEER, AUDITOR, "nobody"):
         with pytest.raises(NotPermitted):
-            ask(name, "POST", "/v1/incidents", {"scope": "all"})
-    opened = ask(OPERATOR, "POST", "/v1/incidents", {"scope": "all"})
+            ask(name, "POST", "/v1/incidents", {"scope": "dataset:digits"})
+    opened = ask(OPERATOR, "POST", "/v1/incidents", {"scope": "dataset:digits"})
     assert ask(OPERATOR, "POST", "/v1/incidents/{id}/resume", id=opened["id"])["open"] is False
     with pytest.raises(Usage):
         ask(OPERATOR, "POST", "/v1/incidents", {})

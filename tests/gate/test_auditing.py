@@ -10,9 +10,10 @@ import pytest
 
 from sandbox import audit
 from sandbox.errors import NotPermitted, Unreachable
-from sandbox.gate import auditing, log, report
-from sandbox.gate.auditing import auditing as routes
-from sandbox.gate.report import evidence
+from sandbox.gate.ledger import log
+from sandbox.gate.routes import auditing, report
+from sandbox.gate.routes.auditing import auditing as routes
+from sandbox.gate.routes.report import evidence
 from sandbox.service import Call, Caller, Reply
 from sandbox.tracking.signed import signed_runs
 from tests.gate.world import AUDITOR, ENGINEER, OPERATOR, listening, run_of

@@ -8,12 +8,16 @@ from datetime import UTC, datetime
 import pytest
 import sqlalchemy as sa
 
-from sandbox.gate import budget, chronicle
-from sandbox.gate.budget import CHARGED, RELEASED, RESERVED
-from sandbox.gate.tables import budget as rows
+from sandbox.gate.database.tables import budget as rows
+from sandbox.gate.database.tables import ledger as acts
+from sandbox.gate.ledger import budget
+from sandbox.gate.ledger.budget import CHARGED, RELEASED, RESERVED
+from sandbox.gate.runs import chronicle
 from sandbox.policy.epsilon import Mechanism, spent
 from sandbox.runs import Privacy
 from tests.gate.world import ANNA, BEN, DATASET, admit, row
+
+pytestmark = pytest.mark.both_databases
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 LOUD = Privacy("speaker", 4.0, 1e-5, 1.0, 1.0, 4, 2.0)
@@ -33,7 +37,8 @@ class Ledger:
     def plan(self, privacy: Privacy | None = LOUD):
         """Of an admitted run whose own rows are taken out again."""
         run = admit(self.gate)
-        self.store.transact(lambda c: c.execute(rows.delete().where(rows.c.run == run)))
+        for table in (rows, acts):
+            self.store.transact(lambda c, t=table: c.execute(t.delete().where(t.c.run == run)))
         self.store.transact(lambda c: c.execute(sa.text("UPDATE runs SET state = 'settled'")))
         return replace(chronicle.granted(row(self.gate, run)), privacy=privacy)
 

@@ -9,7 +9,7 @@ import pytest
 
 from sandbox.errors import FrameError
 from sandbox.frames import PIECE_BYTES, Frame
-from sandbox.gate.channel import PROGRESS_MAX, TEXT_LINES_MAX, Channel, sealed_limit
+from sandbox.gate.runs.channel import PROGRESS_MAX, TEXT_LINES_MAX, Channel, sealed_limit
 from sandbox.runs import FLAC, JSON, SAFETENSORS, Artifact, Kind
 from tests.fakes.grants import grant
 

@@ -8,9 +8,10 @@ import time
 import pytest
 
 from sandbox.errors import Conflict, NotFound
-from sandbox.gate import chronicle, leases, log
-from sandbox.gate.chronicle import Killed
-from sandbox.gate.leases import LeaseLost
+from sandbox.gate.ledger import log
+from sandbox.gate.runs import chronicle, leases
+from sandbox.gate.runs.chronicle import Killed
+from sandbox.gate.runs.leases import LeaseLost
 from sandbox.runs import RunState
 from tests.gate.world import admit, row, states
 

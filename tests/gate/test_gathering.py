@@ -7,12 +7,13 @@ import time
 
 import pytest
 
-from sandbox.frames import Frame
-from sandbox.gate import conversation
+from sandbox.frames import PIECE_BYTES, Frame
+from sandbox.gate.runs import conversation
 from tests.gate.world import World
 
 METRIC = Frame("metric", 1, {})
-PIECE = Frame("piece", 2, {})
+PIECE = Frame("piece", 2, {"data": bytes(PIECE_BYTES)})
+LAST = Frame("piece", 2, {"data": bytes(PIECE_BYTES - 1)})
 
 
 @pytest.mark.parametrize(
@@ -22,12 +23,29 @@ PIECE = Frame("piece", 2, {})
         ([METRIC], 0.2, False),
         ([METRIC, METRIC], 0.99, False),
         ([METRIC], 1.0, True),
-        ([METRIC, PIECE], 0.0, True),
+        ([METRIC, PIECE], 0.2, False),
+        ([PIECE], 1.0, True),
+        ([METRIC, *[PIECE] * 7], 0.2, False),
+        ([METRIC, *[PIECE] * 8], 0.0, True),
+        ([PIECE, LAST], 0.0, True),
+        ([PIECE, Frame("artifact", 3, {})], 0.0, True),
         ([Frame("done", 3, {})], 0.0, True),
     ],
-    ids=["nothing", "told", "told twice", "a second later", "a piece", "the end"],
+    ids=[
+        "nothing",
+        "told",
+        "told twice",
+        "a second later",
+        "a piece",
+        "a piece later",
+        "seven MiB",
+        "eight",
+        "the last piece",
+        "a name",
+        "the end",
+    ],
 )
-def test_what_is_only_told_is_stored_once_a_second(
+def test_what_is_only_told_is_stored_once_a_second_and_pieces_by_the_8_mib(
     waiting: list[Frame], since_s: float, stored: bool
 ) -> None:
     assert conversation._due(waiting, since_s) is stored

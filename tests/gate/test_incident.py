@@ -6,12 +6,14 @@ import pytest
 import sqlalchemy as sa
 
 from sandbox.errors import EngineError, FrameError, NotFound, RunFailed, Unreachable, Usage
-from sandbox.gate import incident
-from sandbox.gate.invariants import broken
-from sandbox.gate.launches import Launch
-from sandbox.gate.leases import Lease
-from sandbox.gate.tables import incidents
-from tests.gate.world import OPERATOR, admit, ended, request, row
+from sandbox.gate.database.tables import incidents
+from sandbox.gate.incidents import incident, kill
+from sandbox.gate.ledger.invariants import broken
+from sandbox.gate.runs.launches import Launch
+from sandbox.gate.runs.leases import Lease
+from tests.gate.world import AGREEMENT, ANNA, OPERATOR, admit, ended, request, row
+
+EVERYTHING_OF_IT = f"agreement:{AGREEMENT}"
 
 
 def opened(gate):
@@ -22,14 +24,20 @@ def test_the_state_stands_before_a_container_dies_and_before_a_credential_is_rev
     run = admit(gate)  # with credentials, and nobody who supervises it
     _give_credentials(gate, run)
     seen = []
-    kill = world.engine.kill
-    world.engine.kill = lambda r: (seen.append(("kill", r, len(opened(gate)), row(gate, r).kill)), kill(r))
+    strike = world.engine.strike
+    world.engine.strike = lambda rs: (
+        seen.append(("strike", rs, len(opened(gate)), row(gate, rs[0]).kill)),
+        strike(rs),
+    )[1]
     before = len(world.power.passed)
-    found = incident.stop(gate.house, "all", OPERATOR)
-    assert seen == [("kill", run, 1, f"incident {found['id']}")]
+    found = kill.stop(gate.house, "all", OPERATOR)
+    assert seen == [("strike", [run], 1, f"incident {found['id']}")]
     order = [p for p in world.power.passed[before:] if p.startswith("before")]
-    assert order == ["before launcher.kill", "before vault.revoke", "before vault.revoke"]
-    assert found["runs"] == [run] and len(found["timeline"]) == 5
+    assert order[0] == "before launcher.strike" and order.count("before vault.revoke") == 2
+    assert order[-2:] == ["before vault.revoke_self", "before vault.renew"]
+    assert found["runs"] == [run] and found["outstanding"] == []
+    steps = [step["step"] for step in found["timeline"]]
+    assert steps == ["state", "state", "doors", "container", "credential", "credential", "models", "login"]
 
 
 def _give_credentials(gate, run):
@@ -46,10 +54,11 @@ def test_a_failing_effect_does_not_stop_the_rest(world, gate, fault):
     run = admit(gate)
     accessors = _give_credentials(gate, run)
     world.engine.fault = fault
-    found = incident.stop(gate.house, "all", OPERATOR)
+    found = kill.stop(gate.house, EVERYTHING_OF_IT, OPERATOR)
     world.engine.fault = None
-    said = [step["what"] for step in found["timeline"]]
-    assert said[2].startswith("failed, goes on") and len(said) == 5
+    failed = [step["what"] for step in found["timeline"] if step.get("failed")]
+    assert len(failed) == 1 and failed[0].startswith("failed, goes on: containers")
+    assert [owed["what"] for owed in found["outstanding"]] == [f"{run}: its container"]
     assert all(gate.house.vault.is_dead(accessor) for accessor in accessors)
     assert row(gate, run).kill == f"incident {found['id']}"
 
@@ -66,44 +75,65 @@ def test_a_credential_that_cannot_be_revoked_stops_no_other(world, gate, monkeyp
         revoke(accessor)
 
     monkeypatch.setattr(gate.house.vault, "revoke", first_fails, raising=False)
-    incident.stop(gate.house, "all", OPERATOR)
+    found = kill.stop(gate.house, EVERYTHING_OF_IT, OPERATOR)
     assert sorted(asked) == sorted(accessors)
     assert gate.house.vault.is_dead(asked[1]) and not gate.house.vault.is_dead(asked[0])
+    assert [(owed["tries"], owed["what"]) for owed in found["outstanding"]] == [(1, f"{run}: a credential")]
 
 
 def test_what_runs_is_stopped_and_settled_as_killed(gate, live):
-    found = incident.stop(gate.house, "dataset:digits", OPERATOR)
+    found = kill.stop(gate.house, "dataset:digits", OPERATOR)
     assert found["runs"] == [live]
     assert ended(gate, live).outcome == "killed"
     assert broken(gate.house) == []
 
 
-OTHERS = ["dataset:voices", "agreement:dsa-9", "run:r-9999", "recipe:" + "9" * 64]
+OTHERS = {
+    "dataset": "dataset:voices",
+    "agreement": "agreement:dsa-9",
+    "run": "run:r-9999",
+    "recipe": "recipe:" + "9" * 64,
+    "person": "person:eng.wu",
+    "subject": "subject:spk_nobody",
+    "subject elsewhere": f"subject:voices/{ANNA}",
+}
 
 
-@pytest.mark.parametrize("scope", OTHERS, ids=["dataset", "agreement", "run", "recipe"])
+@pytest.mark.parametrize("scope", OTHERS.values(), ids=OTHERS)
 def test_what_is_out_of_scope_goes_on(gate, scope):
     run = admit(gate)
-    assert incident.stop(gate.house, scope, OPERATOR)["runs"] == []
+    assert kill.stop(gate.house, scope, OPERATOR)["runs"] == []
     assert row(gate, run).kill is None
 
 
-@pytest.mark.parametrize("scope", ["run:{run}", "agreement:dsa-2026-0001", "recipe:{recipe}"])
+@pytest.mark.parametrize(
+    "scope",
+    [
+        "run:{run}",
+        "agreement:dsa-2026-0001",
+        "recipe:{recipe}",
+        "person:eng.li",
+        f"subject:{ANNA}",
+        f"subject:digits/{ANNA}",
+    ],
+)
 def test_what_is_in_scope_is_to_die(gate, scope):
     run = admit(gate)
     named = scope.format(run=run, recipe=request().recipe_digest)
-    assert incident.stop(gate.house, named, OPERATOR)["runs"] == [run]
+    assert kill.stop(gate.house, named, OPERATOR)["runs"] == [run]
 
 
-@pytest.mark.parametrize("scope", ["", "everything", "person:eng.li", "run:", "dataset:UPPER", "recipe:abc"])
+@pytest.mark.parametrize(
+    "scope", ["", "everything", "person:Eng Li", "subject:digits/", "run:", "dataset:UPPER", "recipe:abc"]
+)
 def test_no_scope_is_no_incident(gate, scope):
     with pytest.raises(Usage):
-        incident.stop(gate.house, scope, OPERATOR)
+        kill.stop(gate.house, scope, OPERATOR)
     assert opened(gate) == []
 
 
 def test_an_incident_is_closed_once(gate):
-    name = incident.stop(gate.house, "all", OPERATOR)["id"]
+    name = kill.stop(gate.house, EVERYTHING_OF_IT, OPERATOR)["id"]
     incident.resume(gate.house, name, OPERATOR)
     with pytest.raises(NotFound):
         incident.resume(gate.house, name, OPERATOR)

@@ -12,11 +12,11 @@ import sqlalchemy as sa
 
 from sandbox.errors import FrameError
 from sandbox.frames import Frame
-from sandbox.gate import chronicle, leases
+from sandbox.gate.database.tables import artifacts, events, runs
 from sandbox.gate.gate import Gate
-from sandbox.gate.intake import Intake, restore
-from sandbox.gate.leases import LeaseLost
-from sandbox.gate.tables import artifacts, events, runs
+from sandbox.gate.runs import chronicle, leases
+from sandbox.gate.runs.intake import Intake, restore
+from sandbox.gate.runs.leases import LeaseLost
 from sandbox.runs import FLAC, SAFETENSORS, RunState
 from sandbox.sealing.artifacts import ArtifactHeader, seal_artifact
 from tests.gate.world import admit, row

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from sandbox.gate import api
-from sandbox.gate.invariants import broken
+from sandbox.gate.ledger.invariants import broken
+from sandbox.gate.routes import api
 from sandbox.runs import RunState
 from tests.gate import scripts
 from tests.gate.founding import copied, found

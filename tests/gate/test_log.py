@@ -9,7 +9,10 @@ import sqlalchemy as sa
 
 from sandbox import audit
 from sandbox.errors import EvidenceMismatch, Unreachable
-from sandbox.gate import log, mark, tables
+from sandbox.gate.database import tables
+from sandbox.gate.ledger import log, mark, signed_mark
+
+pytestmark = pytest.mark.both_databases
 
 
 def write(gate, *kinds: str) -> None:
@@ -75,7 +78,7 @@ def test_the_mark_follows_the_log(gate):
     write(gate, "a")
     mark.check_mark(gate.house)
     mark.raise_mark(gate.house)
-    assert gate.house.vault.read_budget("gate").value["size"] == len(gate.house.store.read(log.entries))
+    assert signed_mark.read(gate.house, mark.NAME).said["size"] == len(gate.house.store.read(log.entries))
 
 
 def forget_last(connection) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sandbox.gate.mlflow_proxy import allowed
+from sandbox.gate.console.mlflow_proxy import allowed
 
 API = "/mlflow/ajax-api/2.0/mlflow"
 

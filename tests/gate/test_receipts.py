@@ -11,8 +11,8 @@ import pytest
 from sandbox.audit import open_certificate, open_receipt
 from sandbox.custodian import certificates, erase
 from sandbox.errors import Refused, StatementError
-from sandbox.gate.invariants import broken
-from sandbox.gate.receipts import receipt
+from sandbox.gate.ledger.invariants import broken
+from sandbox.gate.subjects.receipts import receipt
 from sandbox.statements import sign_statement
 from tests.fakes.erasing import REASON
 from tests.fakes.studio import STEWARD

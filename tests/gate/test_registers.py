@@ -16,8 +16,8 @@ from sandbox.errors import (
     Unreachable,
     Usage,
 )
-from sandbox.gate import log
-from sandbox.gate.standing import require, roles
+from sandbox.gate.ledger import log
+from sandbox.gate.routes.standing import require, roles
 from tests.fakes.studio import STEWARD
 from tests.gate.world import ANNA, DATASET, ENGINEER, HUM, OPERATOR, REVIEWERS, admit, sent
 

@@ -16,11 +16,11 @@ from sandbox import client
 from sandbox.cli.main import main
 from sandbox.client import Service
 from sandbox.errors import NotPermitted, SandboxError
-from sandbox.gate import log
-from sandbox.gate.api import routes
+from sandbox.gate.console.sessions import Sessions
+from sandbox.gate.database.tables import decisions
 from sandbox.gate.gate import Gate
-from sandbox.gate.sessions import Sessions
-from sandbox.gate.tables import decisions
+from sandbox.gate.ledger import log
+from sandbox.gate.routes.api import routes
 from sandbox.policy.decide import decide
 from sandbox.runs import utc
 from sandbox.service import Call, Caller
@@ -155,9 +155,9 @@ def test_what_a_gate_decided_comes_out_the_same(gate, decided, replayed):
 
 
 def test_an_incident_that_the_gate_added_is_no_difference(gate, ask, decided, replayed):
-    from sandbox.gate import incident
+    from sandbox.gate.incidents import kill
 
-    incident.stop(gate.house, "all", OPERATOR)
+    kill.stop(gate.house, "person:eng.li", OPERATOR)
     with pytest.raises(SandboxError) as caught:
         gate.admission.ask(request(), ENGINEER)
     assert [reason["code"] for reason in stored(gate, caught.value.decision).reasons] == ["incident.open"]

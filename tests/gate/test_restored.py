@@ -9,8 +9,8 @@ import shutil
 import pytest
 
 from sandbox.errors import EvidenceMismatch, NotFound, Refused, SealError
-from sandbox.gate import mark
-from sandbox.gate.tables import log as entries
+from sandbox.gate.database.tables import log as entries
+from sandbox.gate.ledger import mark
 from sandbox.sealing.manifest import open_granted
 from sandbox.sealing.reader import open_version, read_wraps
 from tests.fakes.erasing import erase

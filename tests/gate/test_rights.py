@@ -9,9 +9,10 @@ import sqlalchemy as sa
 
 from sandbox.custodian.consent import withdraw_consent
 from sandbox.errors import CredentialError, Refused, Unreachable
-from sandbox.gate import rights, upkeep
-from sandbox.gate.invariants import broken
-from sandbox.gate.tables import models
+from sandbox.gate import upkeep
+from sandbox.gate.database.tables import models
+from sandbox.gate.ledger.invariants import broken
+from sandbox.gate.subjects import rights
 from tests.fakes.erasing import erase
 from tests.fakes.studio import STEWARD
 from tests.gate import scripts

@@ -11,9 +11,11 @@ import pytest
 import sqlalchemy as sa
 
 from sandbox.errors import EngineError, Unreachable
-from sandbox.gate import api, chronicle, conversation, evidence, launches, proving, supervision, watch
-from sandbox.gate.invariants import broken
-from sandbox.gate.tables import artifacts, budget, incidents, models, settlements
+from sandbox.gate.database.tables import artifacts, budget, incidents, models, settlements
+from sandbox.gate.ledger import evidence
+from sandbox.gate.ledger.invariants import broken
+from sandbox.gate.routes import api
+from sandbox.gate.runs import chronicle, conversation, launches, proving, supervision, watch
 from sandbox.runs import Kind, RunState
 from sandbox.sealing.artifacts import read_header
 from sandbox.statements import open_statement
@@ -204,7 +206,7 @@ def test_somebody_else_at_the_door_is_not_heard_and_is_an_incident(world, gate):
         """The trainer knocks before its keeper does."""
         door = Path(keeper._container.spec.doors, "events.sock")
         until(door.exists)
-        subprocess.run([sys.executable, "-SEc", knock, str(door)], timeout=10, check=True)
+        subprocess.run([sys.executable, "-SEc", knock, str(door)], timeout=60, check=True)
         trains(keeper)
 
     world.script = is_overtaken

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from sandbox.gate.sessions import SESSION_S, TICKET_S, Sessions
+from sandbox.gate.console.sessions import SESSION_S, TICKET_S, Sessions
 
 
 @dataclass

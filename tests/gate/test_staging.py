@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from sandbox.errors import SandboxError
-from sandbox.gate import chronicle, launches
 from sandbox.gate.gate import Gate
+from sandbox.gate.runs import chronicle, launches
 from sandbox.gate.sealed import Staged, cache, chosen
 from sandbox.gate.upkeep import keep_tidy
 from sandbox.records import check_id

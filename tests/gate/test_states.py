@@ -7,7 +7,15 @@ import itertools
 import pytest
 
 from sandbox.errors import Conflict
-from sandbox.gate.states import AFTER_CRASH, CONTAINER, DOOR_DIRECTORY, FINAL, NEXT, outcome, require_step
+from sandbox.gate.runs.states import (
+    AFTER_CRASH,
+    CONTAINER,
+    DOOR_DIRECTORY,
+    FINAL,
+    NEXT,
+    outcome,
+    require_step,
+)
 from sandbox.runs import Outcome, RunState
 
 ORDER = list(RunState)[2:]  # admitted … settled

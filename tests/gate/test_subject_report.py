@@ -14,7 +14,7 @@ from sandbox.consignment.envelope import IntakeKey, draw_private
 from sandbox.custodian import subject_report as custodian_report
 from sandbox.custodian.consent import withdraw_consent
 from sandbox.errors import EvidenceMismatch, NotFound, NotPermitted, StatementError, Usage
-from sandbox.gate import rights, subject_report
+from sandbox.gate.subjects import rights, subject_report
 from sandbox.runs import Trust
 from sandbox.statements import open_statement
 from tests.fakes.studio import STEWARD

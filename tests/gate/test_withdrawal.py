@@ -15,9 +15,14 @@ from sandbox import audit
 from sandbox.custodian.access import grant_access, revoke_access
 from sandbox.custodian.consent import import_consents, withdraw_consent
 from sandbox.errors import KeyBarred, NotPermitted, Refused, Unreachable
-from sandbox.gate import log, pages, replan, report, rights, upkeep, withdrawal
-from sandbox.gate.invariants import broken
-from sandbox.gate.tables import withdrawals
+from sandbox.gate import upkeep
+from sandbox.gate.console import pages
+from sandbox.gate.database.tables import withdrawals
+from sandbox.gate.ledger import log
+from sandbox.gate.ledger.invariants import broken
+from sandbox.gate.routes import report
+from sandbox.gate.runs import replan
+from sandbox.gate.subjects import rights, withdrawal
 from sandbox.runs import RunState, from_utc
 from sandbox.sealing.previous import open_previous
 from sandbox.tracking.reconcile import compare
@@ -45,7 +50,9 @@ from tests.gate.world import (
 )
 
 WHOSE = f"{DATASET}/{ANNA}"
-MOST_S = 2.0  # from the withdrawal's answer to the run's end
+TELL_S = withdrawal.TELL_S
+MOST_S = 2.0  # from the withdrawal's answer to the run's end, where the machine has nothing else to do
+BUSY_S = 20.0  # the same where it has; what hangs would take 60 s
 
 
 def honour(gate) -> None:
@@ -68,8 +75,12 @@ def kept_up(gate):
     thread.join(5)
 
 
-def test_a_live_credential_decrypts_no_more_and_the_run_ends_within_two_seconds(world, kept_up, live):
-    """Milliseconds to the refused decrypt, because Vault is asked each time; the gate looks once a second."""
+def test_a_live_credential_decrypts_no_more_and_the_run_ends_within_two_seconds(
+    world, kept_up, live, monkeypatch
+):
+    """Refused from the first decrypt on, because Vault is asked each time; the gate looks once a second, and its first
+    look ends the run. Looks are counted: seconds would measure what else the machine does.
+    """
     wrap = kept_up.house.vault.mint_run(
         DATASET, "train", "r-2222", "g-2222", uses=9, ttl_s=300, wrap_ttl_s=60
     )
@@ -78,15 +89,20 @@ def test_a_live_credential_decrypts_no_more_and_the_run_ends_within_two_seconds(
     sealed = open_previous(world.desk.folder(DATASET), DATASET, hands.head, hands.keys, hands.trusted)
     wrapped = dict(sealed.wraps)[ANNA][0]
     session.unwrap_data_key(DATASET, ANNA, wrapped)
+    changed, found_at_a_look = kept_up.registers.changed, list[str | None]()
+
+    def look() -> bool:
+        found_at_a_look.append(row(kept_up, live).kill)
+        return changed()
+
+    monkeypatch.setattr(kept_up.registers, "changed", look)
     withdraw_consent(world.desk, STEWARD, DATASET, ANNA)
-    began = time.monotonic()
+    found_at_a_look.clear()
     with pytest.raises(KeyBarred):
         session.unwrap_data_key(DATASET, ANNA, wrapped)
-    refused = time.monotonic() - began
     found = ended(kept_up, live)
-    stopped = time.monotonic() - began
     assert (found.outcome, found.kill) == ("killed", replan.WITHDRAWN)
-    assert refused < 0.1 and stopped <= MOST_S, (refused, stopped)
+    assert found_at_a_look.count(None) <= 1 and upkeep.LOOK_S <= MOST_S / 2
 
 
 def test_a_consent_that_runs_out_ends_the_run_by_itself(world, gate, monkeypatch):
@@ -282,12 +298,13 @@ def test_only_a_run_that_lost_a_voice_is_planned_anew(replanning):
 
 
 def test_an_mlflow_that_hangs_keeps_no_other_run_from_being_stopped(world, monkeypatch):
+    monkeypatch.setattr(withdrawal, "TELL_S", TELL_S)
     gate = world.gate()
     run_of(gate)
     hung = threading.Event()
-    monkeypatch.setattr(world.tracking, "mark_withdrawn", lambda *_: hung.wait(30), raising=False)
+    monkeypatch.setattr(world.tracking, "mark_withdrawn", lambda *_: hung.wait(60), raising=False)
     withdraw_consent(world.desk, STEWARD, DATASET, ANNA)
     began = time.monotonic()
     honour(gate)
-    assert time.monotonic() - began < MOST_S and marks(gate) == {"hum@1": WHOSE}
+    assert time.monotonic() - began < BUSY_S and TELL_S < MOST_S and marks(gate) == {"hum@1": WHOSE}
     hung.set()

@@ -12,9 +12,11 @@ import sqlalchemy as sa
 
 from sandbox import audit
 from sandbox.custodian.consent import withdraw_consent
-from sandbox.gate import chronicle, leases, mark, tables
+from sandbox.gate.database import tables
 from sandbox.gate.gate import Gate
-from sandbox.gate.invariants import broken
+from sandbox.gate.ledger import high_water, mark
+from sandbox.gate.ledger.invariants import broken
+from sandbox.gate.runs import chronicle, leases
 from sandbox.isolation.launcher_client import Found
 from sandbox.runs import RunState
 from sandbox.statements import sha256
@@ -218,6 +220,18 @@ def _above_the_cap(house: House) -> None:
     house.write(tables.budget.update().values(sigma=2.0, sample_rate=1.0, steps=5, epsilon=4.0, delta=1e-5))
 
 
+def _act_rewritten(house: House) -> None:
+    house.write(tables.ledger.update().where(tables.ledger.c.seq == 1).values(digest="0" * 64))
+
+
+def _ledger_rolled_back(house: House) -> None:
+    """The newest run's rows and acts are gone, together, as in an older database."""
+    run = admit(house.gate)
+    high_water.cover(house.gate.house, DATASET)
+    for table in (tables.budget, tables.ledger):
+        house.write(table.delete().where(table.c.run == run))
+
+
 # 7. Sealed bytes
 
 
@@ -347,6 +361,8 @@ PLANTED: dict[str, tuple[str, Callable[[House], None], str]] = {
     "charged and released": ("6", _charged_and_released, "reserved and charged"),
     "settled before its end": ("6", _settled_before_its_end, "does not hold reserved"),
     "above the cap": ("6", _above_the_cap, "the cap is 8"),
+    "an act rewritten": ("6", _act_rewritten, "is not what was entered"),
+    "a ledger rolled back": ("6", _ledger_rolled_back, "is not the one that had 7 entries"),
     "bytes in clear": ("7", _bytes_in_clear, "it is not sealed"),
     "bytes of nobody": ("7", _bytes_of_nobody, "of no run is kept"),
     "bytes changed": ("7", _bytes_changed, "others than its name says"),

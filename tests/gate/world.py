@@ -17,11 +17,11 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Row
 
 from sandbox.custodian.desk import Desk
-from sandbox.gate import chronicle
+from sandbox.gate.database.tables import runs
 from sandbox.gate.gate import Gate, build
 from sandbox.gate.places import Places
+from sandbox.gate.runs import chronicle
 from sandbox.gate.settings import Settings
-from sandbox.gate.tables import runs
 from sandbox.policy.recipe import read_card
 from sandbox.runs import Compute, Request, RunState, recipe_digest
 from sandbox.statements import Ed25519Signer, PublicKey
@@ -99,6 +99,7 @@ class World:
     tracking: FakeTracking = field(default_factory=FakeTracking)
     gates: list[Gate] = field(default_factory=list)
     sealed: Callable[[Any], Any] | None = None  # None: datasets lie in the custodian's folder
+    database: str = ""  # empty: SQLite in the state directory
     hangs: dict[str, tuple[str, ...]] = field(default_factory=dict)  # hand -> calls that hang
     hanging: dict[str, Hanging] = field(default_factory=dict)
 
@@ -134,7 +135,7 @@ class World:
                 settings=lambda: self.settings,
                 trust=self.keys,
                 clock=self.clock,
-                store=WiredStore(self.places.database, power),
+                store=WiredStore(self.database or self.places.database, power),
                 alone=alone,
                 sealed=self.sealed,
             )
@@ -157,6 +158,11 @@ class World:
             container.ended.set()
         for gate in self.gates:
             gate.supervision.close()
+        for thread in threading.enumerate():  # who waited for a container wakes now, may be in a dead gate,
+            kind, _, run = thread.name.partition("-")  # and must be done before power cuts are faults again
+            if kind in ("exit", "tell", "kill") and run in self.engine.containers:
+                thread.join(30)
+        for gate in self.gates:
             gate.house.store.close()
 
     def pass_time(self, **span: float) -> None:
@@ -197,7 +203,7 @@ def run_of(gate: Gate, asked: Request | None = None) -> Row[Any]:
     return ended(gate, run)
 
 
-def ended(gate: Gate, run: str, timeout_s: float = 20.0) -> Row[Any]:
+def ended(gate: Gate, run: str, timeout_s: float = 60.0) -> Row[Any]:
     """The run's row once its supervisor is done."""
     assert gate.supervision.join(run, timeout_s), f"{run} goes on: {row(gate, run).state}"
     return row(gate, run)
@@ -214,12 +220,12 @@ def states(gate: Gate, run: str) -> list[str]:
         return [r.data["state"] for r in chronicle.since(connection, run, 0) if r.kind == "state"]
 
 
-def reaches(gate: Gate, run: str, state: RunState, timeout_s: float = 10.0) -> None:
+def reaches(gate: Gate, run: str, state: RunState, timeout_s: float = 60.0) -> None:
     """Wait until the run is in ``state``."""
     until(lambda: row(gate, run).state == state, timeout_s)
 
 
-def until(true: Callable[[], bool], timeout_s: float = 10.0) -> None:
+def until(true: Callable[[], bool], timeout_s: float = 60.0) -> None:
     deadline = time.monotonic() + timeout_s
     while not true():
         assert time.monotonic() < deadline, "it never came true"

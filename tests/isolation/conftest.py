@@ -22,7 +22,7 @@ from sandbox.isolation.spec import Spec
 ROOT = Path(__file__).resolve().parents[2]
 TRUST = b'{"of": "tests/isolation"}'  # the keeper reads its anchors only after an order, and gets none here
 PROFILE = (ROOT / "docker/seccomp.json", ROOT / "docker/containers.conf")
-RUN_S = 120
+RUN_S = 300
 
 
 @dataclass(frozen=True)

@@ -20,14 +20,22 @@ case $order in fail) exit 7 ;; *) exit 0 ;; esac
 CLIENT = f"""
 import os, pathlib, signal, sys
 folder, verb, *words = pathlib.Path(sys.argv[1]), *sys.argv[2:]
-def pids(): return {{f.name: int(f.read_text()) for f in folder.glob("r-*")}}
+def pids():
+    found = {{}}
+    for file in folder.glob("r-*"):
+        try:
+            found[file.name] = int(file.read_text())
+        except FileNotFoundError:  # it has just ended
+            pass
+    return found
 if verb == "run":
     run = words[0]
     child = os.fork()
     if child == 0:
         os.chdir(folder)
         os.execv("/bin/sh", {list(COMMAND)!r})
-    (folder / run).write_text(str(child))
+    (folder / f".{{run}}").write_text(str(child))
+    (folder / f".{{run}}").rename(folder / run)
     status = os.waitpid(child, 0)[1]
     (folder / run).unlink(missing_ok=True)
     sys.exit(137 if os.WIFSIGNALED(status) else os.waitstatus_to_exitcode(status))

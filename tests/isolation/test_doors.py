@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import subprocess
@@ -35,7 +36,7 @@ def echo() -> Iterator[tuple[str, int]]:
                 connection, _ = server.accept()
             except OSError:
                 return
-            with connection:
+            with connection, contextlib.suppress(OSError):  # a cut tunnel may reset it
                 while data := connection.recv(1 << 16):
                     connection.sendall(data)
 
@@ -49,7 +50,7 @@ def echo() -> Iterator[tuple[str, int]]:
 
 def knock(path: Path) -> socket.socket:
     connection = socket.socket(socket.AF_UNIX)
-    connection.settimeout(5)
+    connection.settimeout(60)
     try:
         connection.connect(str(path))
     except OSError:
@@ -69,7 +70,7 @@ def lives(connection: socket.socket) -> bool:
 
 def serve_until_foreign(door: EventsDoor) -> None:
     """Serve until somebody who may not come in knocks."""
-    for _ in range(20):
+    for _ in range(120):
         door.accept()
 
 
@@ -92,7 +93,7 @@ def test_another_process_of_the_same_user_is_refused(folder: Path) -> None:
     )
     with pytest.raises(ForeignPeer):
         serve_until_foreign(door)
-    assert other.communicate(timeout=5)[0].strip() == "b''"
+    assert other.communicate(timeout=60)[0].strip() == "b''"
     door.close()
 
 
@@ -142,10 +143,10 @@ def test_a_stranger_at_the_vault_door_is_told_of_and_gets_nothing(
         [sys.executable, "-c", KNOCK, str(folder / "vault.sock")],
         capture_output=True,
         text=True,
-        timeout=10,
+        timeout=60,
         check=False,
     )
-    assert seen.wait(2)
+    assert seen.wait(60)
     assert "b''" in other.stdout or "ConnectionReset" in other.stderr
     with knock(folder / "vault.sock") as mine:
         mine.sendall(b"still")

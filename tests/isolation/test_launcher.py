@@ -65,7 +65,7 @@ def desk(state: Path) -> Iterator[Path]:
     for found in containers.list():
         containers.kill(found["run"])
     for running in containers._running.values():
-        running.client.wait(20)
+        running.client.wait(60)
         for pipe in (running.client.stdin, running.client.stderr):
             if pipe is not None:
                 pipe.close()
@@ -74,7 +74,7 @@ def desk(state: Path) -> Iterator[Path]:
 def say(path: Path, data: bytes) -> dict[str, Any]:
     """Raw bytes to the launcher; its answer, ``{}`` for none."""
     with socket.socket(socket.AF_UNIX) as connection:
-        connection.settimeout(20)
+        connection.settimeout(60)
         connection.connect(str(path))
         connection.sendall(data)
         connection.shutdown(socket.SHUT_WR)
@@ -165,7 +165,7 @@ def test_a_fault_never_quotes_the_order(desk: Path) -> None:
 
 def test_a_message_over_the_bound_is_refused_unread(desk: Path) -> None:
     with socket.socket(socket.AF_UNIX) as connection:
-        connection.settimeout(20)
+        connection.settimeout(60)
         connection.connect(str(desk))
         with pytest.raises(OSError, match=r"Broken pipe|reset"):
             connection.sendall(b"x" * (2 * LINE_BYTES))
@@ -175,7 +175,7 @@ def test_a_message_over_the_bound_is_refused_unread(desk: Path) -> None:
 def test_one_connection_asks_once(desk: Path) -> None:
     assert say(desk, b'{"do": "list"}\n' * 2)
     with socket.socket(socket.AF_UNIX) as connection:
-        connection.settimeout(20)
+        connection.settimeout(60)
         connection.connect(str(desk))
         connection.sendall(b'{"do": "list"}\n')
         with connection.makefile("rb") as answer:
@@ -234,7 +234,7 @@ def test_a_restarted_launcher_binds_the_same_socket(state: Path) -> None:
     second = listen(path, os.getuid())
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(str(path))
-        second.settimeout(5)
+        second.settimeout(60)
         second.accept()[0].close()
     first.close()
     second.close()
@@ -249,5 +249,5 @@ def test_requests_do_not_wait_for_each_other(desk: Path, spec: Spec) -> None:
     waiter.start()
     time.sleep(0.1)
     launcher.kill(RUN)
-    waiter.join(20)
+    waiter.join(60)
     assert seen == [ExitClass.KILLED]

@@ -21,7 +21,7 @@ from sandbox.statements import sha256
 from tests.isolation.conftest import ROOT, Yard
 
 pytestmark = pytest.mark.needs_engine
-READY_S = 20
+READY_S = 60
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sandbox.policy.agreement import Agreement
-from sandbox.policy.facts import Facts, MachineFacts, Spend
+from sandbox.policy.facts import Facts, InputFacts, MachineFacts, Spend
 from sandbox.runs import Compute, Kind, Privacy, Request
 from sandbox.statements import sha256
 from tests.policy import world as w
@@ -115,6 +115,30 @@ def evaluation(asked: Request | None = None, **changes: Any) -> World:
     return asked, w.evaluation_facts(asked, **changes)
 
 
+def importing(**changes: Any) -> World:
+    """A published file, with its papers, for a recipe that takes one."""
+    papers = {"licence": "MPL-2.0", "source": "https://example.org/v.pth"}
+    asked = w.request(
+        **{
+            "purpose": "optimise",
+            "dataset": None,
+            "inputs": {"file": f"sha256:{w.MODEL}"},
+            "parameters": papers,
+            **changes,
+        }
+    )
+    file = InputFacts(f"sha256:{w.MODEL}", w.MODEL, (), (), public=True)
+    card = w.card(dataset="none", dp="none", inputs=("file", "config"), purposes=("optimise",))
+    return asked, w.facts(asked, recipe=card, inputs={"file": file})
+
+
+def tuning(model: InputFacts | None = None, **changes: Any) -> World:
+    """A training that starts from a model."""
+    asked = w.request(**{"purpose": "optimise", "inputs": {"base": "digits@1"}, **changes})
+    card = w.card(inputs=("resume", "base"), purposes=("train", "optimise"))
+    return asked, w.facts(asked, recipe=card, inputs={"base": model or w.model()})
+
+
 def private(privacy: Privacy = w.PRIVATE, **changes: Any) -> World:
     return run(w.request(privacy=privacy), **{"spending": w.SPENT, **changes})
 
@@ -170,6 +194,7 @@ CASES: dict[str, Callable[[], World]] = {
     "access.expired": lambda: access(until="2026-12-01T12:00:00Z"),
     "access.self_approved": lambda: access(approved_by="eng.li"),
     "access.too_long": lambda: access(until="2027-11-02"),
+    "access.review_overdue": lambda: signed("review_every: P92D", "review_every: P7D"),
     "purpose.unknown": lambda: signed("  - {id: train, dpv: [ai:SpeechSynthesis, ai:ModelTraining]}\n", ""),
     "purpose.not_for_dataset": lambda: signed(
         "purposes: [train, optimise, test, evaluate]", "purposes: [test, evaluate]"
@@ -178,6 +203,14 @@ CASES: dict[str, Callable[[], World]] = {
     "recipe.unknown": lambda: run(w.request(recipe="digit")),
     "recipe.purpose": lambda: run(recipe=w.card(purposes=("evaluate",))),
     "recipe.unapproved": lambda: with_registers(recipe_approval=[w.approval("b.privacy.1")]),
+    "recipe.revoked": lambda: with_registers(
+        recipe_approval=[
+            w.approval("b.privacy.1"),
+            w.approval("b.privacy.2"),
+            w.approval("b.gone", status="revoked", reason="it reads the keeper"),
+        ]
+    ),
+    "image.unapproved": lambda: with_registers(image_approval=[w.image(status="revoked")]),
     "dataset.needed": lambda: evaluation(recipe=w.card(inputs=("model",))),
     "dataset.unexpected": lambda: run(recipe=w.card(dataset="none", dp="none")),
     "dataset.unknown": _other_manifest,
@@ -199,6 +232,8 @@ CASES: dict[str, Callable[[], World]] = {
     "input.tainted": lambda: evaluation(inputs={"model": w.model(taint="spk_aa was erased")}),
     "input.withdrawn": lambda: evaluation(inputs={"model": w.model(withdrawn="digits/spk_aa")}),
     "input.foreign": lambda: evaluation(inputs={"model": w.model(agreements=(w.AGREEMENT, "dsa-2026-0002"))}),
+    "input.public_file": lambda: importing(parameters={"source": "https://example.org/v.pth"}),
+    "input.fine_tuning": lambda: tuning(purpose="train"),
     "consent.missing": lambda: with_registers(consent=[w.consent("spk_aa")]),
     "consent.withdrawn": lambda: consents(status="ConsentWithdrawn"),
     "consent.not_given": lambda: consents(status="ConsentUnknown"),

@@ -114,6 +114,11 @@ ALONE = {
     "privacy: {epsilon: 1.0}": "",
     "model: digits@1\n    purpose: evaluate": "",
     "access: [test, train]": "",
+    "access_since: 2026-08-01": "access.review_overdue",
+    "access_since: 2026-08-01\n    access_reviewed: 2026-11-30": "",
+    "approved_for: [test]": "recipe.unapproved",
+    "recipe_revoked: true": "recipe.revoked",
+    "image_approved_by: none": "image.unapproved",
 }
 
 

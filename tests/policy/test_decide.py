@@ -57,6 +57,7 @@ def test_all_reasons_are_listed_in_a_stable_order() -> None:
         ("person.training_expired", "eng.li"),
         ("purpose.not_for_dataset", "digits"),
         ("recipe.unapproved", "digits"),
+        ("image.unapproved", "image 333333333333"),
         ("consent.scope_missing", "spk_aa"),
         ("consent.scope_missing", "spk_bb"),
     ]

@@ -5,7 +5,8 @@ import math
 import pytest
 
 from sandbox.errors import Usage
-from sandbox.policy.epsilon import Mechanism, bound, merged, resolve, sigma_for, spending, spent
+from sandbox.policy import epsilon as counting
+from sandbox.policy.epsilon import Mechanism, bound, disagreement, merged, resolve, sigma_for, spending, spent
 from sandbox.runs import Privacy
 
 RUN = Mechanism(1.0, 0.1, 100)
@@ -76,3 +77,42 @@ def test_what_is_no_mechanism_is_refused(wrong: Mechanism) -> None:
 def test_what_is_no_delta_is_refused(delta: float) -> None:
     with pytest.raises(Usage):
         spent([RUN], delta)
+
+
+# What a trainer told, beside what is counted here
+
+
+@pytest.mark.parametrize("far", [0.0, 0.009, -0.009])
+def test_a_trainer_s_count_within_one_percent_agrees(far: float) -> None:
+    assert disagreement(100, spent([RUN], DELTA) * (1 + far), RUN, DELTA) == ""
+    assert disagreement(50, spent([Mechanism(1.0, 0.1, 50)], DELTA) * (1 + far), RUN, DELTA) == ""
+
+
+@pytest.mark.parametrize("far", [0.011, -0.011, 1.0, math.inf, math.nan])
+def test_a_trainer_s_count_beyond_one_percent_is_no_count(far: float) -> None:
+    assert "by PRV" in disagreement(100, spent([RUN], DELTA) * (1 + far), RUN, DELTA)
+
+
+def test_at_a_small_epsilon_prv_may_err_by_what_it_says_that_it_does() -> None:
+    quiet = Mechanism(20.0, 0.1, 10)
+    assert spent([quiet], DELTA) < 0.5
+    assert disagreement(10, spent([quiet], DELTA) + 0.0105, quiet, DELTA) == ""
+    assert disagreement(10, spent([quiet], DELTA) + 0.02, quiet, DELTA) != ""
+
+
+@pytest.mark.parametrize("step", [0, -1, 101])
+def test_an_epsilon_of_a_step_that_was_not_granted_is_none(step: int) -> None:
+    assert "were granted" in disagreement(step, spent([RUN], DELTA), RUN, DELTA)
+
+
+def test_an_upper_bound_that_lies_below_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    counted = spent([RUN], DELTA)
+    monkeypatch.setattr(counting, "_rdp", lambda *_: counted * 0.99)
+    assert "RDP" in disagreement(100, counted, RUN, DELTA)
+
+
+@pytest.mark.parametrize("sigma", [0.5, 1.0, 4.0, 50.0])
+@pytest.mark.parametrize(("rate", "steps"), [(0.01, 100), (0.5, 4), (1.0, 1)])
+def test_the_bound_is_never_below_the_count(sigma: float, rate: float, steps: int) -> None:
+    this = Mechanism(sigma, rate, steps)
+    assert disagreement(steps, spent([this], DELTA), this, DELTA) == ""

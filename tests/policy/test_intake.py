@@ -112,7 +112,9 @@ def test_every_other_step_is_refused(state, step):
 def test_nothing_but_a_reviewed_one_becomes_accepted():
     assert [state for state in STATES if "accepted" in intake.NEXT[state]] == ["reviewed"]
     assert (intake.NEXT["accepted"], intake.NEXT["rejected"]) == (("rejected",), ())
-    refused("intake.transition_illegal", intake.ended, entry("accepted"), who(), "rejected", "why", sealed=True)
+    refused(
+        "intake.transition_illegal", intake.ended, entry("accepted"), who(), "rejected", "why", sealed=True
+    )
     assert intake.ended(entry("accepted"), who(), "rejected", "why").state == "rejected"
 
 

@@ -24,6 +24,7 @@ AGREEMENT = "dsa-2026-0001"
 MANIFEST = "a" * 64
 RECIPE = "b" * 64
 MODEL = "c" * 64
+IMAGE = "3" * 64
 NOW = datetime(2026, 12, 1, 12, tzinfo=UTC)
 PEOPLE = ("spk_aa", "spk_bb")
 KEY = "ed25519:" + "A" * 43 + "="
@@ -58,7 +59,7 @@ def access(**changes: Any) -> dict[str, Any]:
         "id": "ac-2345",
         "person": "eng.li",
         "dataset": "digits",
-        "purposes": ["train", "evaluate", "serve_custom_tts"],
+        "purposes": ["train", "optimise", "evaluate", "serve_custom_tts"],
         "until": "2026-12-31",
         "approved_by": "a.approver.1",
         "status": "active",
@@ -93,7 +94,7 @@ def dataset(**changes: Any) -> dict[str, Any]:
         "hours": 0.01,
         "region": "EU",
         "retention_until": "2030-01-01",
-        "purposes": ["train", "evaluate", "serve_custom_tts"],
+        "purposes": ["train", "optimise", "evaluate", "serve_custom_tts"],
         **changes,
     }
 
@@ -114,8 +115,18 @@ def reviewer(name: str) -> dict[str, Any]:
     return person(person=name, roles=["privacy_reviewer"])
 
 
-def approval(name: str) -> dict[str, Any]:
-    return {"recipe": "digits", "digest": RECIPE, "reviewer": name}
+def approval(name: str, **changes: Any) -> dict[str, Any]:
+    return {
+        "recipe": "digits",
+        "digest": RECIPE,
+        "reviewer": name,
+        "purposes": ["train", "optimise", "evaluate", "serve_custom_tts"],
+        **changes,
+    }
+
+
+def image(name: str = "b.privacy.1", **changes: Any) -> dict[str, Any]:
+    return {"image": IMAGE, "inputs": "7" * 64, "reviewer": name, **changes}
 
 
 def _entries(register: str, *found: dict[str, Any]) -> dict[Any, Any]:
@@ -134,6 +145,7 @@ def registers(**changes: Any) -> Registers:
         "erasure": [],
         "intake": [],
         "recipe-approval": [approval("b.privacy.1"), approval("b.privacy.2")],
+        "image-approval": [image()],
         **{name.replace("_", "-"): entries for name, entries in changes.items()},
     }
     return Registers(
@@ -145,6 +157,7 @@ def registers(**changes: Any) -> Registers:
         erasures=_entries("erasure", *found["erasure"]),
         intake=_entries("intake", *found["intake"]),
         approvals=_entries("recipe-approval", *found["recipe-approval"]),
+        images=_entries("image-approval", *found["image-approval"]),
         granted_at={entry["id"]: datetime(2026, 11, 1, tzinfo=UTC) for entry in found["access"]},
         heads={"people": "d" * 64},
     )
@@ -161,7 +174,7 @@ def manifest(**changes: Any) -> ManifestFacts:
         tombstones=(),
         region="EU",
         retention_until="2030-01-01",
-        purposes=("train", "evaluate", "serve_custom_tts"),
+        purposes=("train", "optimise", "evaluate", "serve_custom_tts"),
     )
     return replace(found, **changes)
 
@@ -171,7 +184,7 @@ def card(**changes: Any) -> Card:
         **{
             "name": "digits",
             "summary": "says numbers",
-            "purposes": ("train", "evaluate", "serve_custom_tts"),
+            "purposes": ("train", "optimise", "evaluate", "serve_custom_tts"),
             "engine": "torch",
             "dataset": "required",
             "dp": "supported",
@@ -220,6 +233,7 @@ def facts(asked: Request, **changes: Any) -> Facts:
         "recipe": card(),
         "manifest": manifest() if asked.dataset else None,
         "inputs": {},
+        "image": IMAGE,
         **changes,
     }
     return gather(asked, **given)

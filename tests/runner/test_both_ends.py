@@ -44,7 +44,7 @@ def test_a_recipe_is_fed_and_what_it_makes_leaves_sealed(tmp_path: Path) -> None
     with ours, subprocess.Popen(argv, pass_fds=[theirs.fileno()]) as worker:
         theirs.close()
         door = _converse(given, ours)
-        assert worker.wait(20) == 0
+        assert worker.wait(60) == 0
     said = [kind for kind, _ in door.heard]
     assert said[:2] == ["metric", "progress"] and "artifact" in said and said[-1] == "piece"
     assert door.heard[0][1] == {"name": "loss", "step": 4, "value": 1.0}

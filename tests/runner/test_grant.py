@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from sandbox.errors import CredentialError, RecipeError, SandboxError, StatementError
 from sandbox.runner.grant import check_order, check_recipe, read_folder
-from sandbox.runs import Grant, Kind, Order, Trust, WrapToken, recipe_digest
+from sandbox.runs import Grant, Input, Kind, Order, Trust, WrapToken, recipe_digest
 from sandbox.statements import Ed25519Signer, sign_statement
 from tests.fakes.grants import grant as some_grant
 
@@ -69,6 +69,21 @@ def test_an_order_that_does_not_fit_is_refused(
         return
     with pytest.raises(fault):
         check_order(given, TRUST, now)
+
+
+FILE = Input("file", "9" * 64, "", "")
+MODEL = Input("model", "8" * 64, "r-1", "model-4.safetensors")
+
+
+def test_a_public_file_needs_no_key_and_lies_beside_nothing_that_is_sealed() -> None:
+    alone = replace(some_grant(), dataset=None, inputs=(FILE,))
+    assert check_order(order(alone, inputs={}), TRUST, NOW)
+    beside_data = replace(some_grant(), inputs=(FILE,))
+    beside_a_model = replace(alone, inputs=(FILE, MODEL))
+    for grant, keys in ((beside_data, {}), (beside_a_model, {"model": WrapToken("s.input")})):
+        with pytest.raises(CredentialError) as said:
+            check_order(order(grant, inputs=keys), TRUST, NOW)
+        assert said.value.code == "grant.public_file"
 
 
 def test_one_changed_byte_of_the_recipe_is_refused(tmp_path: Path) -> None:

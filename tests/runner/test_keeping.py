@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import socket
 import threading
@@ -131,6 +132,26 @@ def test_a_trainer_may_leave_before_its_last_artifact_is_sealed(trainer: Trainer
     assert [kind for kind, _ in trainer.door.heard] == ["artifact", "piece"]
 
 
+def test_a_trainer_that_fails_before_it_took_what_it_asked_for_is_told_by_its_own_code(
+    trainer: Trainer,
+) -> None:
+    trainer.say("want", records=["one", "two"] * 40)
+    trainer.say("failed", code="record.symbols:two")
+    trainer.side.close()  # every delivery from here on finds nobody
+    with pytest.raises(RecipeError) as said:
+        trainer.keeping.converse()
+    assert said.value.code == "record.symbols:two"
+
+
+def test_a_trainer_that_fails_before_it_was_let_go_is_told_by_its_own_code(trainer: Trainer) -> None:
+    trainer.say("failed", code="recipe.language")
+    trainer.side.close()
+    trainer.keeping.begin()
+    with pytest.raises(RecipeError) as said:
+        trainer.keeping.converse()
+    assert said.value.code == "recipe.language"
+
+
 def opening(path: str, media_type: str, step: int = 4, **more: Any) -> tuple[str, dict[str, Any]]:
     return "artifact", {"path": path, "step": step, "media_type": media_type, "metadata": {}, **more}
 
@@ -213,7 +234,9 @@ def test_a_dry_run_shows_sound_and_text_but_never_weights(trainer: Trainer) -> N
     trainer.end()
     kinds = [kind for kind, _ in trainer.door.heard]
     assert kinds == ["text", "text"]
-    assert trainer.door.heard[1][1]["line"].startswith("::file seven.flac ")
+    word, path, piece = trainer.door.heard[1][1]["line"].split(" ")
+    assert (word, path) == ("::file", "seven.flac")
+    assert b'AIGC={"Label": "1"' in base64.b64decode(piece)  # sound says that a program made it (GB 45438)
 
 
 def test_a_code_leaves_as_a_word_only() -> None:

@@ -101,7 +101,7 @@ def test_a_pipe_in_a_shards_place_keeps_no_reader_waiting(world):
         reading = pool.submit(opened.read, "u1")
         try:
             with pytest.raises(Unreachable):
-                reading.result(timeout=10)
+                reading.result(timeout=60)
         finally:
             os.close(os.open(path, os.O_RDWR))  # lets a reader go that waits all the same
 

@@ -106,7 +106,7 @@ def sock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     assert process.stdout.readline() == b"ready\n"
     yield path
     process.send_signal(signal.SIGTERM)
-    assert process.wait(10) == 0
+    assert process.wait(60) == 0
     process.stdout.close()
 
 
@@ -147,8 +147,6 @@ def test_a_fault_nobody_meant_tells_its_class_and_place_only(api: Service) -> No
 def test_an_unknown_path_is_a_problem(api: Service) -> None:
     with pytest.raises(NotFound):
         api.get("/v1/nothing")
-    with pytest.raises(NotFound):
-        api.post("/v1/me")
 
 
 def test_a_large_body_is_refused(api: Service) -> None:
@@ -173,7 +171,7 @@ def test_a_refused_request_may_be_asked_again(api: Service) -> None:
 def test_lines_flow_while_the_body_still_comes(sock: Path) -> None:
     with socket.socket(socket.AF_UNIX) as raw:
         raw.connect(str(sock))
-        raw.settimeout(5)
+        raw.settimeout(60)
         raw.sendall(
             b"POST /v1/lines HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer good\r\n"
             b"Transfer-Encoding: chunked\r\n\r\n5\r\nxxxxx\r\n"

@@ -203,21 +203,21 @@ def test_who_waits_for_another_still_looks_up_and_may_give_up(
 
     def slow(done: int, total: int) -> None:
         half.set()
-        assert given_up.wait(10)
+        assert given_up.wait(60)
 
     def killed(done: int, total: int) -> None:
         raise KeyError("killed")
 
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(cache.stage, source, opened, slow)
-        assert half.wait(10)
+        assert half.wait(60)
         second = pool.submit(cache.stage, source, opened, killed)
         try:
             with pytest.raises(KeyError):
-                second.result(5)
+                second.result(30)
         finally:
             given_up.set()
-        assert len(files(first.result(10))) == 5
+        assert len(files(first.result(60))) == 5
 
 
 def test_a_crash_leaves_no_half_version(
@@ -329,11 +329,11 @@ def test_two_that_come_at_once_do_not_share_one_room(
 
     def hold(done: int, total: int) -> None:
         inside.set()
-        go_on.wait(10)
+        go_on.wait(60)
 
     with ThreadPoolExecutor(1) as pool:
         coming = pool.submit(tight.stage, Folder(world.root), opened[0], hold)
-        assert inside.wait(10)
+        assert inside.wait(60)
         with pytest.raises(Unreachable, match="no room"):
             tight.stage(Folder(other.root), opened[1])
         go_on.set()

@@ -93,12 +93,12 @@ def test_nobody_there_is_one_error(objects: S3, prefix: str) -> None:
 def test_a_server_that_hangs_is_left_after_a_while(objects: S3, prefix: str, method: str) -> None:
     bucket = objects.bucket(prefix, attempts=2)
     bucket._timeout_s = 0.3
-    objects.relay.delay_s = 3.0
+    objects.relay.delay_s = 30.0
     ask = {"read": (NAME, 0, 1), "publish": (NAME, b"x"), "names": ("index",), "size": (NAME,)}[method]
     started = time.monotonic()
     with pytest.raises(Unreachable, match="TimeoutError, 2 times"):
         getattr(bucket, method)(*ask)
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 20
 
 
 @pytest.mark.parametrize("which", ["unknown id", "wrong secret"])

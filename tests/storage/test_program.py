@@ -18,7 +18,7 @@ from sandbox.sealing.manifest import open_granted
 from sandbox.sealing.verify import verify_version
 from sandbox.storage.credential import NAME
 from tests.custodian.test_program import Person
-from tests.fakes.agreement import agreement_yaml
+from tests.fakes.agreement import AHEAD, agreement_yaml, lasting
 from tests.fakes.s3 import BUCKET, HOST, REGION, S3
 from tests.fakes.studio import STEWARD, activation, consent, facts, upload, wave
 from tests.vault.plugin import RealVault, started
@@ -66,14 +66,14 @@ def custodian(vault: RealVault, state: Path, storage: str, key: bytes) -> Iterat
             env={"PATH": os.environ["PATH"], "HOME": str(private), "PYTHONDONTWRITEBYTECODE": "1"},
         )
     try:
-        until = time.monotonic() + 30
+        until = time.monotonic() + 120
         while not (state / "custodian" / "api.sock").exists() and process.poll() is None:
             assert time.monotonic() < until
             time.sleep(0.05)
         yield process
     finally:
         process.terminate()
-        process.wait(15)
+        process.wait(60)
 
 
 def test_speech_is_sealed_into_the_bucket(
@@ -90,8 +90,8 @@ def test_speech_is_sealed_into_the_bucket(
         first = json.loads((private / "first-login.json").read_text())
         person = Person(real_vault, STEWARD, first["password"])
         with Service("custodian", state / "custodian" / "api.sock", person) as approver:
-            approver.post("/v1/agreements", activation(agreement_yaml()))
-            approver.post("/v1/consents", {"consents": [consent(ANNA)]})
+            approver.post("/v1/agreements", activation(lasting(agreement_yaml())))
+            approver.post("/v1/consents", {"consents": [consent(ANNA, expires=AHEAD)]})
             sent = upload([(facts(0, ANNA), wave(0)), (facts(1, ANNA), wave(1))])
             sealed = list(approver.stream("/v1/seals", sent))[-1]
         assert sealed["records"] == 2
@@ -114,6 +114,6 @@ def test_without_a_key_it_does_not_start_and_says_why(
         f"sealed: s3://{BUCKET}/{prefix}\nregion: {REGION}\nendpoint: http://{HOST}:{objects.relay.port}\n"
     )
     with custodian(real_vault, state, storage, b"") as process:
-        assert process.wait(20) != 0
+        assert process.wait(60) != 0
     log = (state / "custodian" / "private" / "custodian.log").read_text()
     assert "storage.no_key" in log and "Traceback" not in log

@@ -63,6 +63,10 @@ REPAIRED: dict[str, tuple[str, Hand]] = {
     "a version is deleted": ("model.missing", lambda t: t.client.delete_model_version("digits", "1")),
     "a registered model is deleted": ("model.missing", lambda t: t.client.delete_registered_model("digits")),
     "a logged model is deleted": ("logged_model.missing", lambda t: t.client.delete_logged_model(logged(t))),
+    "a card is rewritten": (
+        "card.forged",
+        lambda t: t.client.update_model_version("digits", "1", "Private: epsilon 0.1."),
+    ),
     "an alias is set": (
         "alias.forged",
         lambda t: t.client.set_registered_model_alias("digits", "released", "1"),

@@ -5,14 +5,16 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from sandbox.errors import FrameError
 from sandbox.frames import KEEPER_TO_TRAINER, TRAINER_TO_KEEPER, Frame
-from sandbox.runs import Artifact, Metric, Privacy
+from sandbox.runs import PUBLIC_FILES, SAFETENSORS, Artifact, Metric, Privacy
 from sandbox.training.pipe import Pipe
 from sandbox.training.worker import serve
 
@@ -44,7 +46,7 @@ class FakeKeeper:
             ended = serve(Pipe(theirs), recipe)
         finally:
             theirs.close()
-            keeper.join(20)
+            keeper.join(60)
             ours.close()
         assert not keeper.is_alive()
         return ended
@@ -63,9 +65,9 @@ class FakeKeeper:
 
     def _speak(self, sock: socket.socket) -> None:
         pipe = Pipe(sock, hears=TRAINER_TO_KEEPER, says=KEEPER_TO_TRAINER)
-        pipe.send("prepare", torch=self.torch, threads=self.threads)
-        pipe.send("job", **self.job())
-        pipe.send("go")
+        self._say(pipe, "prepare", torch=self.torch, threads=self.threads)
+        self._say(pipe, "job", **self.job())
+        self._say(pipe, "go")
         by_record = {u["record"]: u for u in self.utterances}
         while True:
             frame = pipe.receive()
@@ -74,15 +76,22 @@ class FakeKeeper:
                 return
             if frame.kind == "want":
                 for record in frame.body["records"]:
-                    pipe.send("utterance", **by_record[record])
+                    self._say(pipe, "utterance", **by_record[record])
             elif frame.kind == "ask":
                 data = self.inputs[frame.body["path"]]
                 half = len(data) // 2
                 for part, last in ((data[:half], False), (data[half:], True)):
-                    body = {"media_type": "application/vnd.safetensors", "data": part, "last": last}
-                    pipe.send("input", path=frame.body["path"], **body)
+                    media = PUBLIC_FILES.get(frame.body["path"], SAFETENSORS)
+                    body = {"media_type": media, "data": part, "last": last}
+                    self._say(pipe, "input", path=frame.body["path"], **body)
             elif frame.kind == "progress" and self.stop_at is not None and frame.body["step"] >= self.stop_at:
-                pipe.send("stop", reason="asked")
+                self._say(pipe, "stop", reason="asked")
+
+    @staticmethod
+    def _say(pipe: Pipe, kind: str, /, **body: Any) -> None:
+        """Like the keeper, it goes on hearing when the trainer is gone: its last word may still wait in the socket."""
+        with suppress(FrameError):
+            pipe.send(kind, **body)
 
     def of(self, kind: str) -> list[Mapping[str, Any]]:
         """The bodies of every message of this kind."""

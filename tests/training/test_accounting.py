@@ -6,12 +6,14 @@ host: neither environment has both libraries.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from opacus.accountants import PRVAccountant
 
 from sandbox.training.accounting import epsilon_of, spent, within
 
-# sigma, rate, steps, delta, PLD, RDP
+# sigma, rate, steps, delta, PLD, RDP; tests/policy/test_accountants.py holds the host's two to the same page
 GATE = [
     pytest.param(1.0, 1.0, 1, 1e-5, 4.3772, 4.7527, id="once"),
     pytest.param(1.0, 0.1, 100, 1e-5, 7.0466, 7.9729, id="a tenth, a hundred times"),
@@ -32,6 +34,19 @@ def test_the_container_counts_what_the_gate_counts(
     assert found == pytest.approx(pld, rel=0.01)
     assert found < rdp
     assert within(found, pld)
+
+
+def test_the_page_tells_the_containers_own_figures() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "privacy.md").read_text("utf-8")
+    for case in GATE:
+        sigma, rate, steps, delta, pld, rdp = case.values
+        prv = epsilon_of(sigma, rate, steps, delta)  # type: ignore[arg-type]
+        assert f"| {sigma} | {rate} | {steps} | {delta:g} | {prv:.4f} | {pld:.4f} | {rdp:.4f} |" in page
+
+
+def test_less_noise_than_anybody_may_ask_for_is_counted_without_a_grid() -> None:
+    """PRV's grid would take all memory: RDP's bound is the answer, far over every target."""
+    assert epsilon_of(0.3, 1.0, 10_000, 1e-9) > 1000
 
 
 def test_nothing_spent_is_nothing() -> None:

@@ -13,11 +13,10 @@ from TTS.tts.layers.generic.transformer import FFTransformerBlock
 from sandbox.errors import RecipeError
 from sandbox.runs import SAFETENSORS, Artifact, Metric
 from sandbox.training.batches import Example, collate
+from sandbox.training.blind import FastPitch, alignment_prior
 from sandbox.training.fastpitch import (
     LATIN,
-    FastPitch,
     Shape,
-    alignment_prior,
     build,
     example,
     ids,

@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import save as packed
 
 from sandbox.runs import SAFETENSORS, Artifact, Metric, Privacy
 from sandbox.training import privacy
+from sandbox.training.run import Utterance
 from sandbox.training.sampling import PrivateRandomness
 from tests.training.fake_keeper import FakeKeeper, utterance
 from tests.training.toys import PRIVACY
@@ -78,8 +81,10 @@ def test_the_recipe_sees_the_public_parameters_and_nothing_else(recipe: Write) -
     source = RECIPE.replace(
         "return Model()",
         "names = [n for n in dir(setting) if n[0] != '_']\n"
-        "    assert names == ['parameters'] and dict(setting.parameters) == " + repr(SETTINGS) + "\n"
-        "    assert list(vars(setting)) == ['parameters']\n"
+        "    assert names == ['inputs', 'parameters'] and dict(setting.parameters) == "
+        + repr(SETTINGS)
+        + "\n"
+        "    assert list(vars(setting)) == ['parameters', 'inputs'] and setting.inputs == {}\n"
         "    return Model()",
     )
     assert keeper(voices(2)).run(recipe(source))
@@ -102,6 +107,16 @@ def test_main_is_not_called(recipe: Write) -> None:
     assert keeper(voices(2)).run(recipe(RECIPE + "\ndef main(run):\n    run.log('loss', 1, 1)\n"))
 
 
+def test_a_model_that_comes_ready_to_speak_is_tried_as_it_will_be_trained(recipe: Write) -> None:
+    """What its layers do in training alone would else be found in the middle of the run."""
+    source = RECIPE.replace("return Model()", "return Model().eval()").replace(
+        "    x = torch", "    if model.training:\n        model.layer.weight.data.add_(1.0)\n    x = torch"
+    )
+    found = keeper(voices(2))
+    assert not found.run(recipe(source))
+    assert found.of("failed") == [{"code": "privacy.state"}] and found.of("want") == []
+
+
 @pytest.mark.parametrize("missing", ["model", "loss"])
 def test_a_recipe_without_model_or_loss_is_refused(recipe: Write, missing: str) -> None:
     found = keeper(voices(2))
@@ -118,6 +133,8 @@ REFUSED = [
     pytest.param({"steps": 5}, {}, "privacy.steps", id="other steps"),
     pytest.param({}, {"unit": "utterance"}, "privacy.unit", id="another unit"),
     pytest.param({}, {"sigma": 0.1}, "privacy.overspent", id="too little noise"),
+    pytest.param({"people_per_step": 200.0}, {"accept_noise": False}, "privacy.people", id="too few people"),
+    pytest.param({}, {"delta": 0.6}, "privacy.delta", id="a delta of more than one person"),
     pytest.param({"people_per_step": 0.01}, {"accept_noise": False}, "privacy.noise", id="too much noise"),
 ]
 
@@ -195,8 +212,9 @@ def test_the_sampled_are_people_with_at_most_so_many_recordings_each(recipe: Wri
 
 
 def test_a_voice_that_breaks_the_loss_does_not_show(recipe: Write) -> None:
-    source = RECIPE.replace("    x =", "    assert utterance.subject != 'spk_0001', utterance.text\n    x =")
-    found, other = keeper(voices(3)), keeper(voices(3))
+    source = RECIPE.replace("    x =", "    assert utterance.text != 'broken', utterance.text\n    x =")
+    said = [{**u, "text": "broken"} if u["subject"] == "spk_0001" else u for u in voices(3)]
+    found, other = keeper(said), keeper(said)
     assert found.run(recipe(source)) and other.run(recipe(RECIPE))
     assert outline(found) == outline(other)
 
@@ -206,3 +224,73 @@ def test_a_private_run_can_be_stopped(recipe: Write) -> None:
     found = keeper(voices(1), target=target, stop_at=1)
     assert found.run(recipe(RECIPE))
     assert len(found.of("progress")) < target.steps
+
+
+def test_a_private_training_does_not_go_on_from_a_checkpoint(recipe: Write) -> None:
+    found = keeper(voices(2))
+    found.inputs = {"resume": b""}
+    assert not found.run(recipe(RECIPE))
+    assert found.of("failed") == [{"code": "privacy.resume"}] and found.of("want") == []
+
+
+def test_a_loss_is_not_told_whose_recording_it_hears(recipe: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A table of speakers, a row for each pseudonym, would be a release of who took part."""
+    heard: list[Utterance] = []
+    monkeypatch.setattr(privacy.Engine, "add", lambda _, utterances: heard.extend(utterances))
+    assert keeper(voices(3), target=replace(PRIVACY, sample_rate=1.0, sigma=2.0)).run(recipe(RECIPE))
+    assert heard and {(u.record, u.subject) for u in heard} == {("", "")}
+
+
+MEMORIES = {
+    "a vocabulary learned from what is said": (
+        "SEEN = {}",
+        "[SEEN.setdefault(c, len(SEEN)) for c in utterance.text]",
+    ),
+    "how many came": ("SEEN = [0]", "SEEN.append(1)"),
+    "the mean of a pitch": ("SEEN = torch.zeros(9999)", "SEEN[5000] += float(utterance.audio.mean()) + 1"),
+}
+
+
+@pytest.mark.parametrize("fault", MEMORIES)
+def test_a_recipe_that_remembers_outside_of_its_model_is_refused_before_a_voice_is_asked_for(
+    recipe: Write, fault: str
+) -> None:
+    kept, does = MEMORIES[fault]
+    source = RECIPE.replace("def loss(", f"{kept}\ndef loss(").replace("    x =", f"    {does}\n    x =")
+    found = keeper(voices(2))
+    assert not found.run(recipe(source))
+    assert found.of("failed") == [{"code": "privacy.state"}] and found.of("want") == []
+
+
+def test_a_recipe_that_begins_to_remember_later_is_stopped(recipe: Write) -> None:
+    source = RECIPE.replace("def loss(", "SEEN = []\ndef loss(").replace(
+        "    x =", "    if utterance.text == 'seven': SEEN.append(1)\n    x ="
+    )
+    found = keeper(voices(3), target=replace(PRIVACY, sample_rate=1.0, sigma=2.0))
+    assert not found.run(recipe(source))
+    assert found.of("failed") == [{"code": "privacy.state"}] and found.of("artifact") == []
+
+
+def test_epsilon_is_told_as_it_grows_and_only_by_public_constants(recipe: Write) -> None:
+    few, many = keeper(voices(1)), keeper(voices(9))
+    folder = recipe(RECIPE)
+    assert few.run(folder) and many.run(folder)
+    told = few.values("epsilon")
+    assert list(told) == [1, 2, 3, 4] and sorted(told.values()) == list(told.values())
+    assert told == many.values("epsilon")
+
+
+def test_a_given_model_is_for_the_recipe_to_begin_from_and_only_what_was_trained_leaves(
+    recipe: Write,
+) -> None:
+    given = {"layer.weight": torch.full((1, 4), 2.0), "layer.bias": torch.full((1,), 3.0)}
+    source = RECIPE.replace(
+        "return Model()",
+        "made = Model(); made.load_state_dict(dict(setting.inputs['base'].tensors))\n"
+        "    made.layer.bias.requires_grad_(False); return made",
+    )
+    found = keeper(voices(3))
+    found.inputs = {"base": packed(given)}
+    assert found.run(recipe(source)), found.of("failed")
+    assert set(found.tensors(ARTIFACTS[0].path)) == {"layer.weight"}
+    assert found.values("noise_to_signal") == {0: pytest.approx(PRIVACY.sigma * 4**0.5 / 2)}

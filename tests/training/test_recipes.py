@@ -18,7 +18,11 @@ from sandbox.training.soundness import check_model, made_up
 from sandbox.training.worker import load
 from tests.training.fake_keeper import FakeKeeper, utterance
 
-NAMES = ["digits", "digits-evaluate", "probe", "voices-dp"]
+NAMES = [
+    "digits", "digits-evaluate", "evaluate", "fastpitch", "fastspeech2", "glowtts", "import-base",
+    "membership", "privacy-audit", "probe", "sentences", "synthesise", "tacotron2-ddc", "vits", "vocoder",
+    "voices-dp", "voices-dp-adapter", "xtts", "yourtts",
+]  # fmt: skip
 TARGET = Privacy("speaker", 50.0, 1e-5, 1.0, 0.5, 2, 1.5, accept_noise=True)
 
 

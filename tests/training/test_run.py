@@ -50,6 +50,19 @@ def test_points_leave_at_the_cards_pace(channel: FakeChannel, every: int, steps:
     assert [(m["step"], m["value"]) for m in channel.of("metric")] == [(step, 0.25) for step in steps]
 
 
+def test_a_run_of_a_month_says_no_more_progress_than_the_gate_takes(
+    channel: FakeChannel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr("sandbox.training.run.time.monotonic", lambda: now[0])
+    run, steps = Run(job(), channel), 30 * 24 * 3600 // 10
+    for step in range(1, steps + 1):
+        now[0] += 10.0
+        run.progress(step, steps)
+    told = channel.of("progress")
+    assert 10_000 < len(told) < 100_000 and told[-1]["step"] == steps
+
+
 def test_progress_is_told_rarely_and_at_the_end(channel: FakeChannel) -> None:
     run = Run(job(), channel)
     for step in range(1, 1001):

@@ -10,7 +10,7 @@ import pytest
 import torch
 from scipy import stats
 
-from sandbox.training.sampling import PrivateRandomness
+from sandbox.training.sampling import _BLOCK, PrivateRandomness, keystream
 from tests.training.toys import seeded
 
 MANY = 200_000
@@ -22,8 +22,25 @@ def draw(randomness: PrivateRandomness) -> tuple[list[int], list[int], list[floa
     return randomness.included(people, 0.5), randomness.choose(people, 5), noise.tolist()
 
 
-def test_draws_come_from_the_kernel() -> None:
-    assert PrivateRandomness()._source is os.urandom
+def test_every_draw_has_a_key_of_its_own_from_the_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def kernel(count: int) -> bytes:
+        asked.append(count)
+        return bytes(count)
+
+    monkeypatch.setattr(os, "urandom", kernel)
+    draw(PrivateRandomness())
+    assert asked == [32] * 4  # radius and angle of the noise, who, which utterances
+    assert keystream(16).hex() == "dc95c078a2408989ad48a21492842087"  # AES-256 of zeros under a key of zeros
+
+
+def test_noise_is_no_other_across_the_blocks_it_is_made_in() -> None:
+    """As many draws as values, none used twice, at a block's edge too."""
+    noise = PrivateRandomness(seeded(6)).gaussian(torch.Size([2 * _BLOCK + 3]), 1.0)
+    assert len(noise) == 2 * _BLOCK + 3 and len(noise.unique()) > 1.99 * _BLOCK  # some meet in float32
+    halves = [stats.kstest(part.double().numpy(), "norm").pvalue for part in noise.split(_BLOCK)[:2]]
+    assert min(halves) > 1e-3
 
 
 def test_no_seed_of_a_public_generator_repeats_a_draw() -> None:
@@ -52,7 +69,7 @@ def test_a_uniform_draw_is_never_zero_and_never_above_one(byte: bytes, value: fl
 
 
 def test_uniform_draws_are_uniform() -> None:
-    assert stats.kstest(PrivateRandomness(seeded(1)).uniform(MANY), "uniform").pvalue > 1e-3
+    assert stats.kstest(PrivateRandomness(seeded(1)).uniform(MANY).numpy(), "uniform").pvalue > 1e-3
 
 
 @pytest.mark.parametrize("rate", [0.01, 0.25, 0.9])
@@ -101,5 +118,10 @@ def test_noise_is_normal_with_the_std_that_was_asked_for(std: float) -> None:
 def test_a_value_of_noise_takes_four_draws() -> None:
     """One draw of 53 bits leaves holes between floats that give it away; so Opacus, so we."""
     asked: list[int] = []
-    PrivateRandomness(lambda count: asked.append(count) or os.urandom(count)).gaussian(torch.Size([10]), 1.0)  # type: ignore[func-returns-value]
+
+    def counted(count: int) -> bytes:
+        asked.append(count)
+        return os.urandom(count)
+
+    PrivateRandomness(counted).gaussian(torch.Size([10]), 1.0)
     assert sum(asked) == 10 * 4 * 8

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -12,12 +13,14 @@ from torch import Tensor, nn
 
 from sandbox.errors import PrivacyError
 from sandbox.runs import Privacy
+from sandbox.training import fastpitch, glowtts, vits
 from sandbox.training.run import Utterance
 from sandbox.training.soundness import (
     NOISE_LIMIT,
     Loss,
     check_model,
     check_noise,
+    check_people,
     check_target,
     made_up,
 )
@@ -61,6 +64,37 @@ def test_steps_of_the_recipe_that_were_not_accounted_are_refused() -> None:
     with pytest.raises(PrivacyError) as refused:
         check_target(PRIVACY, {"steps": PRIVACY.steps + 1})
     assert refused.value.code == "privacy.steps"
+
+
+# How many people
+
+
+@pytest.mark.parametrize(
+    ("people", "change", "code"),
+    [
+        pytest.param(1000, {"delta": 1e-3}, "privacy.delta", id="delta of one person in all"),
+        pytest.param(
+            1001, {"delta": 1e-3, "accept_noise": True}, "privacy.delta", id="delta, whatever is accepted"
+        ),
+        pytest.param(3, {}, "privacy.people", id="fewer come than the divisor says"),
+        pytest.param(0, {}, "privacy.people", id="nobody"),
+        pytest.param(999, {"delta": 1e-3}, None, id="enough"),
+        pytest.param(4, {}, None, id="just enough"),
+        pytest.param(1, {"accept_noise": True}, None, id="few, and the noise is accepted"),
+    ],
+)
+def test_fewer_people_than_privacy_can_serve_are_refused(
+    people: int, change: dict[str, Any], code: str | None
+) -> None:
+    target = replace(
+        PRIVACY, **{"accept_noise": False, **change}
+    )  # sample rate 0.5, divisor 4: four are the least
+    if code is None:
+        check_people(target, people, 4.0)
+        return
+    with pytest.raises(PrivacyError) as refused:
+        check_people(target, people, 4.0)
+    assert refused.value.code == code
 
 
 # Noise over signal
@@ -199,7 +233,17 @@ def changed_loss(how: Any) -> Loss:
     return lambda model, utterance: how(loss(model, utterance))
 
 
+def trains_by_itself(model: nn.Module, utterance: Utterance) -> Tensor:
+    """A discriminator of VITS in short: an optimizer of its own, whose steps no accountant sees."""
+    own = torch.optim.SGD([model.layer.bias], lr=0.1)  # type: ignore[operator, list-item]
+    loss(model, utterance).backward()
+    own.step()
+    own.zero_grad()
+    return loss(model, utterance)
+
+
 MODELS = [
+    pytest.param(Linear(), trains_by_itself, "privacy.state", id="an optimizer of its own"),
     pytest.param(Normalised(), loss, "privacy.statistics", id="BatchNorm"),
     pytest.param(Unused(), loss, "privacy.gradient", id="a parameter without gradient"),
     pytest.param(Frozen(), of_another, "privacy.gradient", id="nothing to train"),
@@ -235,3 +279,45 @@ def test_the_generator_is_put_back_when_a_check_refuses() -> None:
     with pytest.raises(PrivacyError):
         check_model(model, changed_loss(lambda v: v * math.nan), PUBLIC)
     assert torch.equal(torch.get_rng_state(), generator)
+
+
+# Real models, as coqui leaves them
+
+
+def _glowtts_as_it_comes() -> tuple[nn.Module, Loss]:
+    shape = replace(glowtts.tiny(glowtts.GLOWTTS), phonemes=False, characters=fastpitch.LATIN)
+    model = glowtts.build(shape)
+    model.unlock_act_norm_layers()
+
+    def its(model: Any, utterance: Utterance) -> Tensor:
+        batch = glowtts.batch(shape, [glowtts.example(shape, utterance)])
+        found: Tensor = model.train_step(batch, model.get_criterion())[1]["loss"]
+        return found
+
+    return model, its
+
+
+def _half_of_vits() -> tuple[nn.Module, Loss]:
+    shape = vits.tiny(replace(vits.VITS, phonemes=False, characters=fastpitch.LATIN))
+
+    def its(model: Any, utterance: Utterance) -> Tensor:
+        batch, criterion = vits.batch(shape, [vits.example(shape, utterance)]), model.get_criterion()
+        found: Tensor = model.train_step(batch, criterion, vits.DISCRIMINATOR)[1]["loss"]
+        return found
+
+    return vits.build(shape), its
+
+
+@pytest.mark.parametrize(
+    ("made", "code"),
+    [
+        pytest.param(_glowtts_as_it_comes, "privacy.state", id="GlowTTS' first look at data"),
+        pytest.param(_half_of_vits, "privacy.gradient", id="one of VITS' two networks"),
+    ],
+)
+def test_a_model_as_coqui_leaves_it_is_refused(made: Callable[[], tuple[nn.Module, Loss]], code: str) -> None:
+    torch.manual_seed(3)
+    model, its = made()
+    with pytest.raises(PrivacyError) as refused:
+        check_model(model.train(), its, PUBLIC)
+    assert refused.value.code == code

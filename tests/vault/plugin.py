@@ -6,7 +6,6 @@ import contextlib
 import itertools
 import json
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from sandbox.deployment.settings import free_port
 from sandbox.deployment.vault_bootstrap import Bootstrapped, bootstrap
 from sandbox.deployment.vault_login import write_login
 from sandbox.deployment.vault_recovery import root, supervise
@@ -26,12 +26,6 @@ from tests.fakes.tunnel import tunnel
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "configs" / "vault"
 _numbers = itertools.count()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def place(root: Path) -> VaultServer:

@@ -162,8 +162,8 @@ def test_a_slow_vault_is_given_up(door: Callable[[Stub], Vault], monkeypatch: py
     monkeypatch.setattr(http, "READ_S", 0.2)
     began = time.monotonic()
     with pytest.raises(VaultUnreachable) as caught:
-        door(Stub(answer("200 OK", "{}"), pause_s=2)).read("sys/health")
-    assert time.monotonic() - began < 1.5
+        door(Stub(answer("200 OK", "{}"), pause_s=60)).read("sys/health")
+    assert time.monotonic() - began < 20
     assert "SECRETTOKEN" not in everything_said(caught.value)
 
 

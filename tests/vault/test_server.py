@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from sandbox.deployment.vault_server import VaultServer, health, start_server, stop, write_files
+from sandbox.deployment.vault_server import VaultServer, find_bao, health, start_server, stop, write_files
 from sandbox.deployment.vault_tls import LIFE, expires_at, make_tls
 from sandbox.errors import Unreachable, Usage, VaultUnreachable
 from tests.vault.plugin import RealVault, place
@@ -36,7 +36,8 @@ def test_it_runs_as_its_own_user_in_no_other_group() -> None:
     root = Path(tempfile.mkdtemp(prefix="vs-vault-"))
     try:
         root.chmod(0o755)
-        server = replace(place(root), uid=65534, gid=65534)
+        program = Path(shutil.copy(find_bao(), root / "bao"))  # where that user may go, wherever we lie
+        server = replace(place(root), uid=65534, gid=65534, bao=program)
         os.chown(server.audit_log.parent, 65534, 65534)
         process = start_server(server, root / "vault.log")
         try:

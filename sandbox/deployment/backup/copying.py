@@ -24,7 +24,7 @@ LEFT_OUT = {
     "custodian": {"api.sock", "private"},  # its own login, answers and the object store's key
     "gate/private": {
         *("login.wrap", "storage.json", "gate.lock", "gate.log", "answers.db", "gate.db"),
-        *("staging", "incoming", "sealed"),
+        *("staging", "incoming", "sealed", "bases"),  # published files are public: they are sent again
     },
     "mlflow": {"ui.sock", "server.log", "mlflow.db"},
     "audit": set(),
@@ -75,8 +75,8 @@ def copy_room(state: Path, room: str, target: Path) -> dict[str, Entry]:
     for name in files_of(state, room):
         try:
             found[str(name)] = copy_file(state / name, target / name)
-        except FileNotFoundError:
-            continue  # taken away since it was listed: nothing names it any more
+        except FileNotFoundError:  # taken away since it was listed: nothing names it any more
+            (target / name).unlink(missing_ok=True)
     return found
 
 

@@ -10,15 +10,25 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from sandbox.deployment.backup.keys import SealKey
 from sandbox.deployment.vault_login import write_login
-from sandbox.deployment.vault_server import VaultServer, replace_file, start_server, stop, write_files
+from sandbox.deployment.vault_server import (
+    VaultServer,
+    find_bao,
+    replace_file,
+    start_server,
+    stop,
+    write_files,
+)
 from sandbox.errors import SandboxError, VaultUnreachable
 from sandbox.runs import PURPOSES
 from sandbox.vault import snapshots
@@ -38,10 +48,26 @@ def revive(server: VaultServer, key: SealKey, snapshot: bytes, datasets: Iterabl
         folder.mkdir(mode=0o700, exist_ok=True)
         _own(folder, server)
     _keep(server, server.directory / "seal" / "1.key", key.key)
-    _during(server, log, lambda: _install(server, snapshot))  # 1.
-    _during(server, log, lambda: None, audit=_OTHER)  # 2.
     supervisor = server.directory / "supervisor.json"
-    _during(server, log, lambda: _close(server, supervisor, datasets))  # 3.
+    with with_program(server) as server:
+        _during(server, log, lambda: _install(server, snapshot))  # 1.
+        _during(server, log, lambda: None, audit=_OTHER)  # 2.
+        _during(server, log, lambda: _close(server, supervisor, datasets))  # 3.
+
+
+@contextmanager
+def with_program(server: VaultServer) -> Iterator[VaultServer]:
+    """The server with a copy of ``bao`` in its own directory, for a time: nothing is installed in this state yet, and
+    its user may see nothing of where this Python lies, in root's home for one.
+    """
+    copy = server.directory / "bao"
+    shutil.copyfile(find_bao(), copy)
+    copy.chmod(0o500)
+    _own(copy, server)
+    try:
+        yield replace(server, bao=copy)
+    finally:
+        copy.unlink()
 
 
 def _install(server: VaultServer, snapshot: bytes) -> None:
@@ -75,7 +101,9 @@ def _during(server: VaultServer, log: Path, work: Callable[[], None], audit: str
     try:
         work()
     finally:
-        stop(process, WAIT_S)  # it installs a snapshot after it answered: killed early, it would come up without
+        stop(
+            process, WAIT_S
+        )  # it installs a snapshot after it answered: killed early, it would come up without
 
 
 def _start(server: VaultServer, log: Path, audit: str) -> subprocess.Popen[bytes]:
@@ -88,8 +116,7 @@ def _start(server: VaultServer, log: Path, audit: str) -> subprocess.Popen[bytes
     with tempfile.TemporaryDirectory() as folder:  # no secret: a template with one word changed
         changed = Path(folder)
         (changed / "server.hcl").write_text(plain.replace(_OWN, audit))
-        other = VaultServer(**{**vars(server), "templates": changed})
-        return start_server(other, log, WAIT_S)
+        return start_server(replace(server, templates=changed), log, WAIT_S)
 
 
 def _patiently(ask: Callable[[], object]) -> None:

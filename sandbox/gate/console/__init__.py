@@ -1,0 +1,1 @@
+"""Pages for browsers: read-only, without scripts; MLflow's own through a narrow gap."""

@@ -1,0 +1,1 @@
+"""The database: tables, migrations, one writer at a time on SQLite or PostgreSQL."""

@@ -1,0 +1,1 @@
+"""One run, from its grant to its last proof: launched, talked to, watched, settled, resumed."""
