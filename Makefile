@@ -7,13 +7,7 @@ demo: packages host runner  ## run the whole story on this machine, with real pa
 	@.venv/bin/sandbox demo
 
 test: packages lint runner train  ## lint, then every test: without containers and with them side by side, then training
-	@mkdir -p build; rm -f build/host.xml build/engine.xml build/training.xml; failed=0; \
-	.venv/bin/python -m pytest --ignore=tests/training -m "not needs_engine" --junitxml build/host.xml >build/test-host.log 2>&1 & host=$$!; \
-	.venv/bin/python -m pytest --ignore=tests/training -m needs_engine --junitxml build/engine.xml || failed=1; \
-	wait $$host || failed=1; cat build/test-host.log; \
-	.venv-train/bin/python -m pytest tests/training --junitxml build/training.xml || failed=1; \
-	.venv/bin/python -m tests.summary build/host.xml build/engine.xml build/training.xml || failed=1; \
-	exit $$failed
+	@.venv/bin/python -m tests.suites
 
 lint: host  ## ruff, mypy --strict, import layers
 	@.venv/bin/ruff check

@@ -1,14 +1,13 @@
-"""``python -m tests.summary REPORT...``: how each test of JUnit reports failed, then a line for each and each suite.
+"""What JUnit reports say: how each test failed, then a line for each and each suite.
 
-Three suites print thousands of lines; what failed belongs where a person, or the tail of a log, sees it: last.
-The exit code is 1 where a test failed, or a suite left no report or ran nothing.
+Three suites print thousands of lines; what failed belongs where a person, or the tail of a log, sees it: last. A suite
+holds where something passed in it, and nothing failed or failed again.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -39,10 +38,27 @@ class Suite:
     skipped: int = 0
     seconds: float = 0.0
     failures: tuple[Failure, ...] = ()
+    passed: frozenset[str] = frozenset()
+    by_chance: tuple[Failure, ...] = ()  # failed, and passed when run again
 
     @property
     def holds(self) -> bool:
         return self.ran > self.skipped and not self.failures
+
+    @property
+    def failed(self) -> frozenset[str]:
+        """A test may fail and be in error after it: two failures, one test."""
+        return frozenset(failure.test for failure in self.failures)
+
+    def after(self, again: Suite) -> Suite:
+        """As it stands once what failed has run ``again``: only who passed there, and whole, is forgiven."""
+        forgiven = again.passed - again.failed
+        return replace(
+            self,
+            seconds=self.seconds + again.seconds,
+            failures=tuple(failure for failure in self.failures if failure.test not in forgiven),
+            by_chance=tuple(failure for failure in self.failures if failure.test in forgiven),
+        )
 
 
 def read(path: Path) -> Suite:
@@ -52,41 +68,39 @@ def read(path: Path) -> Suite:
     except (OSError, ET.ParseError):
         return Suite(path.stem)
     cases = list(tree.iter("testcase"))
-    failures = [
-        Failure(f"{case.get('classname', '').replace('.', '/')}::{case.get('name')}", told.text or "")
-        for case in cases
-        for told in case
-        if told.tag in ("failure", "error")
-    ]
-    skipped = sum(case.find("skipped") is not None for case in cases)
+    failures, passed, skipped = list[Failure](), set[str](), 0
+    for case in cases:
+        name = f"{case.get('classname', '').replace('.', '/')}::{case.get('name')}"
+        faults = [Failure(name, told.text or "") for told in case if told.tag in ("failure", "error")]
+        failures += faults
+        if case.find("skipped") is not None:
+            skipped += 1
+        elif not faults:
+            passed.add(name)
     seconds = sum(float(suite.get("time", 0)) for suite in tree.iter("testsuite"))
-    return Suite(path.stem, len(cases), skipped, seconds, tuple(failures))
+    return Suite(path.stem, len(cases), skipped, seconds, tuple(failures), frozenset(passed))
 
 
 def lines(suites: Sequence[Suite]) -> list[str]:
-    """How each test failed; then a line for each of them, and for each suite."""
-    told, failed = [], [(suite.name, failure) for suite in suites for failure in suite.failures]
-    for name, failure in failed:
-        told += [f"✘ {name}: {failure.test}"]
-        told += [*(f"    {line}" for line in failure.told.rstrip().splitlines()[-LINES:]), ""]
-    told += [f"✘ {name}: {failure.test}: {failure.reason}" for name, failure in failed]
+    """How each test failed, at its first try or at both; then a line for each of them, and for each suite."""
+    told = list[str]()
+    for suite in suites:
+        for failure in (*suite.by_chance, *suite.failures):
+            mark = "✘" if failure in suite.failures else "~"
+            told += [f"{mark} {suite.name}: {failure.test}"]
+            told += [*(f"    {line}" for line in failure.told.rstrip().splitlines()[-LINES:]), ""]
+    for suite in suites:
+        told += [
+            f"~ {suite.name}: {f.test}: passed when run again, and is to be mended: {f.reason}"
+            for f in suite.by_chance
+        ]
+        told += [f"✘ {suite.name}: {failure.test}: {failure.reason}" for failure in suite.failures]
     for suite in suites:
         if not suite.ran:
             told.append(f"✘ {suite.name}: no report; what it printed is above")
             continue
-        mark, faults = "✔" if suite.holds else "✘", len(suite.failures)
-        passed = suite.ran - suite.skipped - len({failure.test for failure in suite.failures})
-        told.append(
-            f"{mark} {suite.name}: {passed} passed, {faults} failed, {suite.skipped} skipped, {suite.seconds:.0f} s"
-        )
+        mark, passed = "✔" if suite.holds else "✘", suite.ran - suite.skipped - len(suite.failed)
+        chance = f", {len(suite.by_chance)} of them at a second try" if suite.by_chance else ""
+        failed = f"{len(suite.failures)} failed, {suite.skipped} skipped, {suite.seconds:.0f} s"
+        told.append(f"{mark} {suite.name}: {passed} passed{chance}, {failed}")
     return told
-
-
-def main(reports: Sequence[str]) -> int:
-    suites = [read(Path(report)) for report in reports]
-    print("\n".join(lines(suites)))
-    return 0 if suites and all(suite.holds for suite in suites) else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -37,37 +37,40 @@ def report(folder: Path, *words: str) -> Path:
     return path
 
 
-def test_every_failure_is_told_last_with_its_reason(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = report(tmp_path)
-    assert summary.main([str(path)]) == 1
-    told = capsys.readouterr().out
-    assert "✘ host: test_some::test_bad\n" in told and "> " in told
-    assert told.splitlines()[-3].startswith(
-        "✘ host: test_some::test_bad: AssertionError: the answer is another"
-    )
-    assert told.splitlines()[-2] == "✘ host: test_some::test_in_error: OSError: no such part"
-    assert told.splitlines()[-1].startswith("✘ host: 1 passed, 2 failed, 1 skipped")
+def test_every_failure_is_told_last_with_its_reason(tmp_path: Path) -> None:
+    told = summary.lines([summary.read(report(tmp_path))])
+    assert "✘ host: test_some::test_bad" in told and any(line.startswith("    > ") for line in told)
+    assert told[-3].startswith("✘ host: test_some::test_bad: AssertionError: the answer is another")
+    assert told[-2] == "✘ host: test_some::test_in_error: OSError: no such part"
+    assert told[-1].startswith("✘ host: 1 passed, 2 failed, 1 skipped")
 
 
 @pytest.mark.parametrize(
-    ("words", "code"), [(["-k", "good"], 0), (["-k", "left_out"], 1), (["-k", "nobody"], 1)]
+    ("words", "holds"), [(["-k", "good"], True), (["-k", "left_out"], False), (["-k", "nobody"], False)]
 )
-def test_a_suite_holds_only_when_something_passed_in_it(tmp_path: Path, words: list[str], code: int) -> None:
-    assert summary.main([str(report(tmp_path, *words))]) == code
+def test_a_suite_holds_only_when_something_passed_in_it(
+    tmp_path: Path, words: list[str], holds: bool
+) -> None:
+    assert summary.read(report(tmp_path, *words)).holds is holds
 
 
 @pytest.mark.parametrize("left", ["", "<testsuites><testsuite>"])
-def test_a_suite_that_left_no_whole_report_has_failed(
-    tmp_path: Path, left: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    whole, other = report(tmp_path, "-k", "good"), tmp_path / "engine.xml"
+def test_a_suite_that_left_no_whole_report_has_failed(tmp_path: Path, left: str) -> None:
+    other = tmp_path / "engine.xml"
     if left:
         other.write_text(left)
-    assert summary.main([str(whole), str(other)]) == 1
-    assert "✘ engine: no report" in capsys.readouterr().out
+    said = summary.read(other)
+    assert not said.holds
+    assert summary.lines([said]) == ["✘ engine: no report; what it printed is above"]
 
 
-def test_no_suite_at_all_is_no_success() -> None:
-    assert summary.main([]) == 1
+def test_only_what_passed_the_second_time_is_forgiven_and_told(tmp_path: Path) -> None:
+    first, fault = summary.read(report(tmp_path)), "AssertionError: the answer is another"
+    passed = summary.Suite("again", 1, passed=frozenset({"test_some::test_bad"}))
+    said = first.after(passed)
+    assert not said.holds and [f.test for f in said.failures] == ["test_some::test_in_error"]
+    assert any("~ host: test_some::test_bad: passed when run again" in line for line in summary.lines([said]))
+    assert first.after(summary.Suite("again")) == first, "a second try that left no report forgives nothing"
+    both = summary.Suite("again", 1, failures=first.failures, passed=passed.passed)
+    assert first.after(both).failures == first.failures, "passed, and in error after it"
+    assert fault in "".join(summary.lines([first]))
