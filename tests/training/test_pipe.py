@@ -5,12 +5,14 @@ from __future__ import annotations
 import socket
 import struct
 import threading
+import types
 from collections.abc import Iterator
 
 import pytest
 
 from sandbox.errors import FrameError
 from sandbox.frames import EVENT_LIMIT, KEEPER_TO_TRAINER, PIPE_LIMIT, TRAINER_TO_KEEPER, Frame, encode
+from sandbox.training import pipe
 from sandbox.training.pipe import Pipe
 
 BIG = bytes(3 << 20)  # far more than a socket buffers
@@ -56,6 +58,32 @@ def test_two_that_write_at_once_do_not_wait_for_each_other(
     assert not thread.is_alive()
     assert [len(f.body["data"]) for f in heard] == [len(BIG)] * 3
     assert [len(f.body["data"]) for f in kept] == [len(BIG)] * 3
+
+
+def test_numbers_of_a_burst_leave_together_and_before_whatever_follows_them(
+    sockets: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr(pipe, "time", types.SimpleNamespace(monotonic=lambda: now[0]))
+    keeper, trainer = keepers(sockets[0]), Pipe(sockets[1])
+
+    def log(step: int) -> list[int]:
+        trainer.send("metric", name="loss", step=step, value=1.0)
+        return [frame.n for frame in keeper.pending()]
+
+    assert log(1) == [1], "one that comes alone leaves at once"
+    assert log(2) == log(3) == []
+    now[0] += pipe.GATHER_S
+    assert log(4) == [2, 3, 4]
+    assert log(5) == []
+    trainer.send("progress", step=5, total=9, rate=0.5)
+    assert [(f.n, f.kind) for f in keeper.pending()] == [(5, "metric"), (6, "progress")]
+    assert log(6) == [] and trainer.pending() == [] and keeper.pending() == []
+    now[0] += pipe.GATHER_S
+    assert trainer.pending() == [] and [frame.n for frame in keeper.pending()] == [7]
+    assert log(7) == []
+    keeper.send("ack")
+    assert trainer.receive().kind == "ack" and [frame.n for frame in keeper.pending()] == [8]
 
 
 def test_nothing_pending_is_answered_at_once(sockets: tuple[socket.socket, socket.socket]) -> None:
