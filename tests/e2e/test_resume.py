@@ -207,6 +207,6 @@ def test_a_machine_that_wants_its_place_back_is_left_with_a_checkpoint_in_order(
         time.sleep(0.01)
     os.kill(int(row["pid"]), signal.SIGTERM)
     shown = finished(approved, run)
-    assert 0 < len(shown["metrics"]["loss"]) < 10_000
     assert {a["state"] for a in shown["artifacts"]} == {"signed"}
-    assert "checkpoint.safetensors" in {a["path"] for a in shown["artifacts"]}
+    (left,) = (a["step"] for a in shown["artifacts"] if a["path"] == "checkpoint.safetensors")
+    assert 0 < left < 10_000  # it may be the first step already, of which a run of so many tells no loss
