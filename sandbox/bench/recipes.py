@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sandbox.bench import bases, figures, outside
+from sandbox.bench import bases, figures, outside, sharing
 from sandbox.bench.bases import Made
 from sandbox.bench.figures import Beat
 from sandbox.bench.ground import Ground
@@ -72,14 +72,19 @@ def chosen(cases: Sequence[Case], names: Sequence[str]) -> list[Case]:
 
 
 def measure(ground: Ground, rounds: int, cases: Sequence[Case]) -> list[Row]:
-    """A row for each case."""
+    """Two rows for each case: its speed, and what else the processors did meanwhile."""
     recipes = without_checkpoints(ground.source / "recipes", ground.work / "recipes", cases)
     folders = [recipes / case.recipe for case in cases]
     if any(case.tuned for case in cases):
         folders.append(ground.source / "recipes" / bases.RECIPE)
         bases.allow(ground)
     approve(ground, folders)
-    return [row(case, _both(ground, case, recipes, rounds)) for case in cases]
+    rows: list[Row] = []
+    for case in cases:
+        shares: list[float] = []
+        rows.append(row(case, _both(ground, case, recipes, rounds, shares)))
+        rows.append(sharing.row(f"{case.recipe} {case.size}", shares))
+    return rows
 
 
 def without_checkpoints(source: Path, target: Path, cases: Sequence[Case]) -> Path:
@@ -118,7 +123,10 @@ def request(ground: Ground, case: Case, threads: int, recipes: Path | None = Non
     return ground.asked(LIKE, recipes, **changes)
 
 
-def _both(ground: Ground, case: Case, recipes: Path, rounds: int) -> dict[str, list[float]]:
+def _both(
+    ground: Ground, case: Case, recipes: Path, rounds: int, shares: list[float]
+) -> dict[str, list[float]]:
+    """Speeds inside and outside; to ``shares`` what everything but the trainer took of the processors, inside."""
     threads, keep = len(os.sched_getaffinity(0)), ground.work / "plain"
     made: Made | None = None
     base, inputs = "", dict[str, Path]()
@@ -134,13 +142,20 @@ def _both(ground: Ground, case: Case, recipes: Path, rounds: int) -> dict[str, l
         finally:
             shutil.rmtree(keep, ignore_errors=True)
 
+    def sealed() -> list[Beat]:
+        looks = sharing.Looks()
+        with sharing.watched(looks):
+            seen = follow(ground, asked)
+        shares.append(sharing.share(looks.found, threads))
+        return seen.beats
+
     def told(where: str, beats: list[Beat]) -> float:
         steady = figures.steady(beats, int(case.steps * WARM_UP))
         ground.say(f"  {case.name}, {where}: {steady:.3g} steps/s")
         return steady
 
     ways = {
-        "sandbox": lambda: told("in the sandbox", follow(ground, asked).beats),
+        "sandbox": lambda: told("in the sandbox", sealed()),
         "plain": lambda: told("outside", plain()),
     }
     return in_turns(ways, rounds, BUDGET_S)

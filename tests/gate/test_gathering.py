@@ -51,6 +51,15 @@ def test_what_is_only_told_is_stored_once_a_second_and_pieces_by_the_8_mib(
     assert conversation._due(waiting, since_s) is stored
 
 
+@pytest.mark.parametrize(
+    ("waiting", "size", "lull"),
+    [([METRIC, METRIC], 80, True), ([METRIC], 4096, False), ([METRIC, PIECE], 80, False), ([PIECE], 0, False)],
+    ids=["a few numbers", "many at once", "a piece among them", "pieces that wait"],
+)
+def test_only_a_few_numbers_are_left_to_gather(waiting: list[Frame], size: int, lull: bool) -> None:
+    assert conversation._lull(waiting, bytes(size)) is lull
+
+
 def test_a_follower_sees_at_once_what_this_gate_wrote(world: World) -> None:
     store = world.gate().house.store
     seen = store.changes

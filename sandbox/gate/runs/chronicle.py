@@ -96,6 +96,13 @@ def happened(connection: Connection, run: str, kind: str, now: datetime, data: M
     connection.execute(events.insert().values(run=run, kind=kind, data=dict(data), at=utc(now)))
 
 
+def told(connection: Connection, run: str, now: datetime, what: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
+    """As :func:`happened`, of much at once, in its order: (kind, data) each."""
+    if what:
+        rows = [{"run": run, "kind": kind, "data": dict(data), "at": utc(now)} for kind, data in what]
+        connection.execute(events.insert(), rows)
+
+
 def since(connection: Connection, run: str, after: int, limit: int = 500) -> list[Row[Any]]:
     """Events of a run behind ``after``, in order."""
     asked = sa.select(events).where(events.c.run == run, events.c.id > after)

@@ -35,6 +35,8 @@ from sandbox.runs import Kind, RunState
 
 POLL_S = 0.5
 GATHER_S = 1.0
+LULL_S = 0.05
+LULL_BYTES = 4096
 GATHER_BYTES = 8 << 20  # half of what the keeper sends before it waits
 EXIT_POLL_S = 0.05
 EXIT_S = 60.0
@@ -142,6 +144,8 @@ class Conversation:
                     stored_at = time.monotonic()
                     self._store(peer, waiting)
                     self._step(peer)
+                elif waiting and _lull(waiting, data or b""):
+                    time.sleep(LULL_S)
         finally:
             if greeted and waiting:
                 self._store(peer, waiting)
@@ -217,6 +221,11 @@ def _due(waiting: list[Frame], since_s: float) -> bool:
         return True
     other = any(frame.kind != "piece" and frame.kind not in TOLD for frame in waiting)
     return bool(waiting) and (since_s >= GATHER_S or other)
+
+
+def _lull(waiting: list[Frame], data: bytes) -> bool:
+    """Whether a few numbers are all that comes: they may gather, for each look at them takes a core that trains."""
+    return len(data) < LULL_BYTES and all(frame.kind in TOLD for frame in waiting)
 
 
 def _read(peer: socket.socket) -> bytes | None:

@@ -120,10 +120,9 @@ class Intake:
     ) -> None:
         run, channel = self._lease.run, self.channel
         leases.require(connection, self._lease)
+        chronicle.told(connection, run, now, [(f.kind, f.body) for f in fresh if f.kind in TOLD])
         for frame in fresh:
-            if frame.kind in TOLD:
-                chronicle.happened(connection, run, frame.kind, now, frame.body)
-            elif frame.kind == "artifact":
+            if frame.kind == "artifact":
                 connection.execute(artifacts.insert().values(run=run, state="arriving", **frame.body))
         for path in {str(frame.body["path"]) for frame in fresh if frame.kind == "piece"}:
             row = sa.and_(artifacts.c.run == run, artifacts.c.path == path)
