@@ -60,24 +60,26 @@ def run(suites: Sequence[Tests]) -> int:
     log = BUILD / f"test-{beside.name}.log"
     with open(log, "wb") as quiet:
         first = subprocess.Popen(beside.command(beside.report), stdout=quiet, stderr=subprocess.STDOUT)
-        for n, suite in enumerate(others):
-            waited(subprocess.Popen(suite.command(suite.report)))
-            if n == 0:
-                waited(first)
+        codes = []
+        for suite in others:
+            codes.append(waited(subprocess.Popen(suite.command(suite.report))))
+            if len(codes) == 1:
+                codes.insert(0, waited(first))
                 print(log.read_text(encoding="utf-8", errors="replace"), flush=True)
-    told = [once_more(suite) for suite in suites]
+    told = [
+        once_more(suite, summary.read(suite.report, code)) for suite, code in zip(suites, codes, strict=True)
+    ]
     print("\n".join(summary.lines(told)))
     return 0 if all(suite.holds for suite in told) else 1
 
 
-def once_more(suite: Tests) -> summary.Suite:
-    """What the suite said, after those few that failed had a second try."""
-    said = summary.read(suite.report)
+def once_more(suite: Tests, said: summary.Suite) -> summary.Suite:
+    """What the suite ``said``, after those few that failed had a second try."""
     if 0 < len(said.failed) <= FEW:
         print(f"\n{suite.name}: {len(said.failed)} failed; once more, with nothing beside them", flush=True)
         again = ("--last-failed", "--last-failed-no-failures=none")
-        waited(subprocess.Popen(suite.command(suite.second, *again)))
-        said = said.after(summary.read(suite.second))
+        code = waited(subprocess.Popen(suite.command(suite.second, *again)))
+        said = said.after(summary.read(suite.second, code))
     return said
 
 

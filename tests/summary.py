@@ -31,7 +31,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Suite:
-    """What a report says; ``ran`` counts skipped tests too."""
+    """What a report says, and pytest's own exit ``code``; ``ran`` counts skipped tests too."""
 
     name: str
     ran: int = 0
@@ -40,10 +40,11 @@ class Suite:
     failures: tuple[Failure, ...] = ()
     passed: frozenset[str] = frozenset()
     by_chance: tuple[Failure, ...] = ()  # failed, and passed when run again
+    code: int = 0
 
     @property
     def holds(self) -> bool:
-        return self.ran > self.skipped and not self.failures
+        return self.ran > self.skipped and not self.failures and self.code == 0
 
     @property
     def failed(self) -> frozenset[str]:
@@ -56,17 +57,18 @@ class Suite:
         return replace(
             self,
             seconds=self.seconds + again.seconds,
+            code=again.code,
             failures=tuple(failure for failure in self.failures if failure.test not in forgiven),
             by_chance=tuple(failure for failure in self.failures if failure.test in forgiven),
         )
 
 
-def read(path: Path) -> Suite:
+def read(path: Path, code: int = 0) -> Suite:
     """A suite by its report; one that ran nothing where there is no whole report."""
     try:
         tree = ET.parse(path)
     except (OSError, ET.ParseError):
-        return Suite(path.stem)
+        return Suite(path.stem, code=code)
     cases = list(tree.iter("testcase"))
     failures, passed, skipped = list[Failure](), set[str](), 0
     for case in cases:
@@ -78,7 +80,7 @@ def read(path: Path) -> Suite:
         elif not faults:
             passed.add(name)
     seconds = sum(float(suite.get("time", 0)) for suite in tree.iter("testsuite"))
-    return Suite(path.stem, len(cases), skipped, seconds, tuple(failures), frozenset(passed))
+    return Suite(path.stem, len(cases), skipped, seconds, tuple(failures), frozenset(passed), code=code)
 
 
 def lines(suites: Sequence[Suite]) -> list[str]:
@@ -102,5 +104,6 @@ def lines(suites: Sequence[Suite]) -> list[str]:
         mark, passed = "✔" if suite.holds else "✘", suite.ran - suite.skipped - len(suite.failed)
         chance = f", {len(suite.by_chance)} of them at a second try" if suite.by_chance else ""
         failed = f"{len(suite.failures)} failed, {suite.skipped} skipped, {suite.seconds:.0f} s"
-        told.append(f"{mark} {suite.name}: {passed} passed{chance}, {failed}")
+        ended = f"; pytest ended with {suite.code}" if suite.code and not suite.failures else ""
+        told.append(f"{mark} {suite.name}: {passed} passed{chance}, {failed}{ended}")
     return told

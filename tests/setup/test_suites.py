@@ -61,6 +61,12 @@ def test_an_old_report_counts_for_nothing() -> None:
     assert suites.run(broken) == 1
 
 
+def test_a_session_that_breaks_down_after_its_tests_has_failed(capfd: pytest.CaptureFixture[str]) -> None:
+    Path("conftest.py").write_text("def pytest_unconfigure(): raise SystemExit(3)")
+    assert suites.run([suite("host", "def test_it(): pass"), suite("engine", "def test_it(): pass")]) == 1
+    assert "✘ engine: 1 passed, 0 failed" in capfd.readouterr().out
+
+
 def test_every_test_is_in_one_of_the_suites() -> None:
     host, engine, training = suites.SUITES
     assert host.words[0] == engine.words[0] == "--ignore=tests/training"
