@@ -39,17 +39,32 @@ class Looks:
     found: list[Look] = field(default_factory=list)
 
 
-def look(proc: Path = Path("/proc")) -> Look:
-    """Now. The trainer is the one process that trains; 0 without one, or with one that is going."""
-    user, nice, system, _idle, _wait, irq, soft = map(int, (proc / "stat").read_text().split()[1:8])
-    busy = (user + nice + system + irq + soft) / _TICKS
-    return Look(time.monotonic(), busy, sum(_own(entry) for entry in proc.iterdir() if entry.name.isdigit()))
+class Eye:
+    """Looks at ``proc``. The trainer is the one process that trains; it is searched for until it is found."""
+
+    def __init__(self, proc: Path = Path("/proc")) -> None:
+        self._proc = proc
+        self._trainer: Path | None = None
+
+    def look(self) -> Look:
+        """Now; the trainer's seconds are 0 without one, or with one that is going."""
+        user, nice, system, _idle, _wait, irq, soft = map(int, (self._proc / "stat").read_text().split()[1:8])
+        if self._trainer is None or not _trains(self._trainer):
+            entries = (entry for entry in self._proc.iterdir() if entry.name.isdigit())
+            self._trainer = next(filter(_trains, entries), None)
+        own = 0.0 if self._trainer is None else _spent(self._trainer)
+        return Look(time.monotonic(), (user + nice + system + irq + soft) / _TICKS, own)
 
 
-def _own(entry: Path) -> float:
+def _trains(entry: Path) -> bool:
     try:
-        if TRAINER not in (entry / "cmdline").read_bytes():
-            return 0.0
+        return TRAINER in (entry / "cmdline").read_bytes()
+    except OSError:
+        return False
+
+
+def _spent(entry: Path) -> float:
+    try:
         told = (entry / "stat").read_text().rpartition(")")[2].split()
     except OSError:
         return 0.0
@@ -57,9 +72,9 @@ def _own(entry: Path) -> float:
 
 
 @contextmanager
-def watched(looks: Looks, now: Callable[[], Look] = look) -> Iterator[None]:
+def watched(looks: Looks, now: Callable[[], Look] | None = None) -> Iterator[None]:
     """Look once a second, beside what is done meanwhile."""
-    over = threading.Event()
+    over, now = threading.Event(), now or Eye().look
 
     def watch() -> None:
         while not over.wait(EVERY_S):

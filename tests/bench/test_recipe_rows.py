@@ -87,6 +87,16 @@ def test_a_recipe_row_holds_the_medians_against_each_other() -> None:
     assert (row.name, row.ratio, row.holds) == ("train vits tiny, sealed / same loop", 0.97, False)
 
 
+@pytest.mark.parametrize(("third", "holds"), [(1.2, True), (1.1, False)])
+def test_the_recipes_together_are_held_against_the_goal_by_their_geometric_mean(
+    third: float, holds: bool
+) -> None:
+    speeds = [Row("a", 1, "", "", ratio) for ratio in (0.8, 1.0, third)]
+    (mean,) = recipes.together([*speeds, Row("b", 1, "")])
+    assert mean.ratio == pytest.approx((0.8 * third) ** (1 / 3)) and mean.holds is holds
+    assert recipes.together(speeds[:1]) == []
+
+
 def test_the_cards_of_the_rows_keep_one_model_and_no_checkpoint_before_the_end(tmp_path: Path) -> None:
     cases = [*recipes.TINY, *recipes.FULL]
     copies = recipes.without_checkpoints(SOURCE / "recipes", tmp_path, cases)

@@ -45,9 +45,15 @@ def test_a_look_reads_all_work_and_the_trainers_own(tmp_path: Path) -> None:
         (tmp_path / pid / "cmdline").write_bytes(words)
         (tmp_path / pid / "stat").write_text(f"{pid} (py) thon) S " + " ".join(map(str, range(4, 54))))
     (tmp_path / "9").mkdir()  # one that ends while it is looked at
-    seen = sharing.look(tmp_path)
+    eye = sharing.Eye(tmp_path)
+    seen = eye.look()
     assert seen.busy == 153 / sharing._TICKS
     assert seen.trainer == (14 + 15) / sharing._TICKS  # fields 14 and 15 of proc(5)
+    (tmp_path / "7" / "stat").unlink()
+    assert eye.look().trainer == 0, "it is going"
+    (tmp_path / "7" / "cmdline").unlink()
+    (tmp_path / "8" / "cmdline").write_bytes(b"python\0-m\0sandbox.training.worker\x004")
+    assert eye.look().trainer == seen.trainer, "the next one"
 
 
 def test_looks_are_taken_until_what_is_watched_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
