@@ -8,9 +8,9 @@ from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from sandbox.errors import RecipeError
-from sandbox.training.sound import MELS
 
 E = TypeVar("E")
 
@@ -26,18 +26,11 @@ class Example:
 
 def collate(examples: Sequence[Example], *, voices: bool = False) -> dict[str, Any]:
     """One batch as coqui's ``train_step`` reads it; shorter ones padded with zeros."""
-    text_lengths = torch.tensor([len(e.ids) for e in examples])  # [B]
-    mel_lengths = torch.tensor([len(e.mel) for e in examples])  # [B]
-    text = torch.zeros(len(examples), int(text_lengths.max()), dtype=torch.long)  # [B, T_text]
-    mel = torch.zeros(len(examples), int(mel_lengths.max()), MELS)  # [B, T_mel, MELS]
-    for row, e in enumerate(examples):
-        text[row, : len(e.ids)] = e.ids
-        mel[row, : len(e.mel)] = e.mel
     return {
-        "text_input": text,
-        "text_lengths": text_lengths,
-        "mel_input": mel,
-        "mel_lengths": mel_lengths,
+        "text_input": pad_sequence([e.ids for e in examples], batch_first=True),  # [B, T_text]
+        "text_lengths": torch.tensor([len(e.ids) for e in examples]),  # [B]
+        "mel_input": pad_sequence([e.mel for e in examples], batch_first=True),  # [B, T_mel, MELS]
+        "mel_lengths": torch.tensor([len(e.mel) for e in examples]),  # [B]
         "speaker_ids": torch.tensor([e.voice for e in examples]) if voices else None,
         "d_vectors": None,
         "durations": None,
