@@ -66,6 +66,9 @@ def desk(state: Path) -> Iterator[Path]:
         containers.kill(found["run"])
     for running in containers._running.values():
         running.client.wait(60)
+    for reader in (thread for thread in threading.enumerate() if "(_drain)" in thread.name):
+        reader.join(2)  # it closes its end itself; closed under its hands, it would raise
+    for running in containers._running.values():
         for pipe in (running.client.stdin, running.client.stderr):
             if pipe is not None:
                 pipe.close()
