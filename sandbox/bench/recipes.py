@@ -144,10 +144,9 @@ def _both(
             shutil.rmtree(keep, ignore_errors=True)
 
     def sealed() -> list[Beat]:
-        looks = sharing.Looks()
-        with sharing.watched(looks):
+        with sharing.watched() as looks:
             seen = follow(ground, asked)
-        shares.append(sharing.share(looks.found, threads))
+        shares.append(sharing.share(looks, threads))
         return seen.beats
 
     def told(where: str, beats: list[Beat]) -> float:

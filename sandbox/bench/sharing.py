@@ -11,11 +11,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from sandbox.bench.figures import Unmeasured
+from sandbox.bench.figures import Unmeasured, median
 from sandbox.bench.rows import Row, at_most
 
 TRAINER = b"sandbox.training.worker"
@@ -32,11 +32,6 @@ class Look:
     at: float
     busy: float
     trainer: float
-
-
-@dataclass
-class Looks:
-    found: list[Look] = field(default_factory=list)
 
 
 class Eye:
@@ -72,18 +67,18 @@ def _spent(entry: Path) -> float:
 
 
 @contextmanager
-def watched(looks: Looks, now: Callable[[], Look] | None = None) -> Iterator[None]:
-    """Look once a second, beside what is done meanwhile."""
-    over, now = threading.Event(), now or Eye().look
+def watched(now: Callable[[], Look] | None = None) -> Iterator[list[Look]]:
+    """Look once a second, beside what is done meanwhile; the looks so far, and all of them in the end."""
+    over, now, looks = threading.Event(), now or Eye().look, list[Look]()
 
     def watch() -> None:
         while not over.wait(EVERY_S):
-            looks.found.append(now())
+            looks.append(now())
 
     thread = threading.Thread(target=watch, name="sharing", daemon=True)
     thread.start()
     try:
-        yield
+        yield looks
     finally:
         over.set()
         thread.join()
@@ -109,5 +104,4 @@ def share(looks: Sequence[Look], processors: int) -> float:
 
 def row(what: str, shares: Sequence[float]) -> Row:
     """The median training of a recipe."""
-    middle = sorted(shares)[len(shares) // 2]
-    return at_most(f"beside {what}, all else takes", middle, "% of the processors", GOAL)
+    return at_most(f"beside {what}, all else takes", median(shares), "% of the processors", GOAL)

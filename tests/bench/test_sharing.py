@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import pytest
 
 from sandbox.bench import sharing
 from sandbox.bench.figures import Unmeasured
-from sandbox.bench.sharing import Look, Looks
+from sandbox.bench.sharing import Look
 
 
 def test_only_stretches_in_which_the_trainer_works_count() -> None:
@@ -58,9 +59,9 @@ def test_a_look_reads_all_work_and_the_trainers_own(tmp_path: Path) -> None:
 
 def test_looks_are_taken_until_what_is_watched_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sharing, "EVERY_S", 0.001)
-    looks = Looks()
-    with sharing.watched(looks, lambda: Look(len(looks.found), 0, 0)):
-        while len(looks.found) < 3:
+    counted = itertools.count()
+    with sharing.watched(lambda: Look(next(counted), 0, 0)) as looks:
+        while len(looks) < 3:
             pass
-    seen = len(looks.found)
-    assert seen >= 3 and looks.found[2].at == 2
+    seen = len(looks)
+    assert seen >= 3 and looks[2].at == 2

@@ -35,8 +35,8 @@ from sandbox.runs import Kind, RunState
 
 POLL_S = 0.5
 GATHER_S = 1.0
-LULL_S = 0.05
-LULL_BYTES = 4096
+LULL_S = 0.05  # how long numbers are left to gather
+LULL_BYTES = 4096  # where less than this came at once
 GATHER_BYTES = 8 << 20  # half of what the keeper sends before it waits
 EXIT_POLL_S = 0.05
 EXIT_S = 60.0
